@@ -1,0 +1,175 @@
+# What a newcomer, a developer and CI run. `make` alone lists the targets.
+#
+#   PYTHON          the interpreter for a new .venv (default: the first of 3.13, 3.12, 3.11 and python3 that is new enough)
+#   CC              the C compiler of the native tests
+#   ARGS            passed on to pytest, e.g. make test ARGS="tests/unit -x"
+#   FUZZ_SECONDS    how long make fuzz runs each target
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.SECONDARY:
+# A recipe says what it does only where a user waits for it.
+MAKEFLAGS += --no-print-directory --silent
+
+FUZZ_SECONDS ?= 300
+PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && exit; done; echo python3)
+
+VENV := .venv
+BIN := $(VENV)/bin
+CONSTRAINTS := constraints/ci.txt
+PIP := $(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+NATIVE_SOURCES := $(wildcard native/*.c)
+NATIVE_HEADERS := $(wildcard native/*.h native/*/*.h)
+NULLSERVER_SOURCES := $(wildcard native/nullserver/*.c)
+TEST_SOURCES := $(wildcard native/tests/test_*.c)
+FUZZ_SOURCES := $(wildcard native/tests/fuzz_*.c)
+
+## ---- for users ----
+
+.PHONY: help
+help: ## this list
+	grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-13s %s\n", $$1, $$2}'
+
+.PHONY: demo
+demo: $(VENV)/.installed ## build, start an S3 server, move real bytes, verify them, clean up
+	exec $(BIN)/fds bench --server embedded
+
+.PHONY: test
+test: $(VENV)/.installed $(VENV)/.dev ## the whole default test suite
+	$(BIN)/python -m pytest $(ARGS)
+	$(MAKE) test-native
+
+.PHONY: clean
+clean: ## remove everything that was built or installed here
+	rm -rf $(VENV) build dist src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf src/fastdatastore/testing/servers/bin src/fastdatastore/_native*.so
+	find src tests build_support -name __pycache__ -type d -prune -exec rm -rf {} +
+
+## ---- the virtual environment ----
+
+# Each stamp stands for one finished step; an interrupted one is done again.
+
+$(VENV)/.created:
+	command -v $(PYTHON) >/dev/null || { echo "fastdatastore needs Python 3.11 or newer and there is no $(PYTHON) here;" \
+		"install one, e.g. apt-get install -y python3 python3-venv python3-dev" >&2; exit 1; }
+	$(PYTHON) build_support/prerequisites.py --venv
+	echo "Creating $(VENV) with $$($(PYTHON) --version)"
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) setuptools wheel
+	touch $@
+
+$(VENV)/.installed: $(VENV)/.created pyproject.toml setup.py $(wildcard build_support/*.py) $(CONSTRAINTS) \
+		$(NATIVE_SOURCES) $(NULLSERVER_SOURCES) $(wildcard native/*.h native/nullserver/*.h)
+	$(BIN)/python build_support/prerequisites.py
+	echo "Building and installing fastdatastore$(if $(wildcard $@),,, with about 60 MB from the package index)"
+	$(PIP) --no-build-isolation --editable '.[demo]'
+	touch $@
+
+# The package is there already, so that only its dev extra is installed and nothing is built again.
+$(VENV)/.dev: pyproject.toml $(CONSTRAINTS) | $(VENV)/.installed
+	echo "Installing what the tests need"
+	$(PIP) 'fastdatastore[dev]'
+	touch $@
+
+.PHONY: build
+build: $(VENV)/.installed $(VENV)/.dev ## .venv with the package, built in place, and all development tools
+
+## ---- for developers ----
+
+.PHONY: lint
+lint: $(VENV)/.installed $(VENV)/.dev lint-c ## ruff, mypy, and the C compilers' warnings as errors
+	$(BIN)/ruff check --quiet .
+	$(BIN)/ruff format --check --quiet . || { echo "run: $(BIN)/ruff format ." >&2; exit 1; }
+	$(BIN)/mypy --no-error-summary
+	echo "lint: clean"
+
+.PHONY: wheel
+wheel: $(VENV)/.dev ## sdist and wheel in dist/
+	rm -rf dist && mkdir -p build
+	PIP_CONSTRAINT=$(abspath $(CONSTRAINTS)) $(BIN)/python -m build --outdir dist . >build/wheel.log 2>&1 || { cat build/wheel.log; exit 1; }
+	ls dist/*
+
+.PHONY: test-long
+test-long: $(VENV)/.installed $(VENV)/.dev ## soaks, multi-gigabyte objects, fuzzing: an hour and more
+	$(BIN)/python -m pytest -m long -o timeout=7200 $(ARGS)
+	$(MAKE) test-native fuzz
+
+## ---- C: tests under sanitizers, fuzzing, warnings ----
+
+# Plain C programs: everything but module*.c, the only files that know Python.
+LIBRARY_SOURCES := $(filter-out native/module%.c,$(NATIVE_SOURCES))
+THREADED_TESTS := $(filter native/tests/test_plane% native/tests/test_loop% native/tests/test_crc.c,$(TEST_SOURCES))
+C_FLAGS := -std=c11 -pthread -Wall -Wextra -Wshadow -Wstrict-prototypes -Werror -Inative
+
+asan_FLAGS := -g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+tsan_FLAGS := -g -O1 -fno-omit-frame-pointer -fsanitize=thread
+fuzz_FLAGS := $(asan_FLAGS) -fsanitize=fuzzer-no-link
+asan_CC = $(CC)
+tsan_CC = $(CC)
+fuzz_CC = clang
+
+export UBSAN_OPTIONS := print_stacktrace=1
+export TSAN_OPTIONS := halt_on_error=1
+ifeq ($(shell uname -s),Linux)
+export ASAN_OPTIONS := detect_leaks=1
+# Kernels that randomise addresses by more than 28 bits break the ThreadSanitizer of gcc 12 and clang 14.
+tsan_RUN := $(shell setarch -R true 2>/dev/null && echo setarch -R)
+endif
+
+# Asked for once, when the first C rule needs it.
+openssl_cflags = $(eval openssl_cflags := $$(shell $$(PYTHON) build_support/prerequisites.py --cflags))$(openssl_cflags)
+openssl_libs = $(eval openssl_libs := $$(shell $$(PYTHON) build_support/prerequisites.py --libs))$(openssl_libs)
+
+# $(1): asan, tsan or fuzz; each has its own objects.
+define sanitized
+build/$(1)/%.o: native/%.c $(NATIVE_HEADERS) Makefile
+	mkdir -p $$(@D)
+	$$($(1)_CC) $(C_FLAGS) $$($(1)_FLAGS) $$(openssl_cflags) -c $$< -o $$@
+build/$(1)/library.a: $(LIBRARY_SOURCES:native/%.c=build/$(1)/%.o)
+	rm -f $$@ && ar rcs $$@ $$^
+build/$(1)/tests/test_%: build/$(1)/tests/test_%.o build/$(1)/library.a
+	$$($(1)_CC) $$($(1)_FLAGS) -pthread $$^ $$(openssl_libs) -o $$@
+endef
+$(foreach kind,asan tsan fuzz,$(eval $(call sanitized,$(kind))))
+
+build/fuzz/tests/fuzz_%: build/fuzz/tests/fuzz_%.o build/fuzz/library.a
+	$(fuzz_CC) $(asan_FLAGS) -fsanitize=fuzzer -pthread $^ $(openssl_libs) -o $@
+
+ASAN_TESTS := $(TEST_SOURCES:native/%.c=build/asan/%)
+TSAN_TESTS := $(THREADED_TESTS:native/%.c=build/tsan/%)
+
+.PHONY: native-tests
+native-tests:
+	$(MAKE) -j2 $(ASAN_TESTS) $(TSAN_TESTS)
+
+.PHONY: test-native
+test-native: native-tests ## the C tests under ASan, UBSan and TSan
+	for test in $(ASAN_TESTS); do echo "$$test"; $$test || exit 1; done
+	for test in $(TSAN_TESTS); do echo "$$test"; $(tsan_RUN) $$test || exit 1; done
+
+.PHONY: fuzz
+fuzz: $(FUZZ_SOURCES:native/tests/%.c=run-fuzzer-%) ## FUZZ_SECONDS of libFuzzer for each target (needs clang)
+
+run-fuzzer-%: build/fuzz/tests/%
+	mkdir -p build/fuzz/corpus/$*
+	echo "$*: $(FUZZ_SECONDS) s"
+	$< -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 -artifact_prefix=build/fuzz/$*- \
+		build/fuzz/corpus/$* $(wildcard native/tests/corpus/$*) >build/fuzz/$*.log 2>&1 \
+		|| { tail -40 build/fuzz/$*.log; exit 1; }
+	sed -n 's/^stat::number_of_executed_units: */    executions: /p' build/fuzz/$*.log
+
+# Warnings depend on the compiler and on optimisation, so compile for real, by each compiler that is here.
+LINT_COMPILERS = $(shell for compiler in gcc clang; do command -v $$compiler >/dev/null && echo $$compiler; done)
+LINT_SOURCES := $(NATIVE_SOURCES) $(NULLSERVER_SOURCES) $(TEST_SOURCES) $(FUZZ_SOURCES)
+
+.PHONY: lint-c
+lint-c: $(VENV)/.created
+	include=$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("include"))'); \
+	for compiler in $(LINT_COMPILERS); do \
+		printf '%s\n' $(LINT_SOURCES) | xargs -P 2 -I {} $$compiler -O2 $(C_FLAGS) -DPy_LIMITED_API=0x030B0000 \
+			-isystem $$include $(openssl_cflags) -c {} -o /dev/null || exit 1; \
+	done
