@@ -1,0 +1,188 @@
+#define _GNU_SOURCE
+#include "bufferpool.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#define SMALL_STEP ((size_t)64 << 10)
+#define HUGE_PAGE ((size_t)2 << 20)
+
+typedef struct region region;
+struct region {
+    region *newer, *older;
+    void *memory;
+    size_t capacity;
+};
+
+struct fds_bufferpool {
+    atomic_int references;
+    pthread_mutex_t lock;
+    region *newest, *oldest;
+    size_t free_limit;
+    fds_bufferpool_state state;
+};
+
+fds_bufferpool *fds_bufferpool_new(size_t free_limit) {
+    fds_bufferpool *pool = calloc(1, sizeof *pool);
+    if (!pool)
+        return NULL;
+    atomic_init(&pool->references, 1);
+    pthread_mutex_init(&pool->lock, NULL);
+    pool->free_limit = free_limit;
+    return pool;
+}
+
+fds_bufferpool *fds_bufferpool_retain(fds_bufferpool *pool) {
+    atomic_fetch_add(&pool->references, 1);
+    return pool;
+}
+
+void fds_bufferpool_release(fds_bufferpool *pool) {
+    if (!pool || atomic_fetch_sub(&pool->references, 1) != 1)
+        return;
+    fds_bufferpool_trim(pool);
+    pthread_mutex_destroy(&pool->lock);
+    free(pool);
+}
+
+static size_t round_up(size_t size) {
+    size_t step = size < HUGE_PAGE ? SMALL_STEP : HUGE_PAGE;
+    if (size > SIZE_MAX - step)
+        return 0;
+    return size ? (size + step - 1) / step * step : step;
+}
+
+/* A mapping whose huge pages can be whole: aligned to their size by cutting off what a larger one has too much. */
+static void *map(size_t capacity) {
+    size_t slack = capacity >= HUGE_PAGE ? HUGE_PAGE : 0;
+    if (capacity > SIZE_MAX - slack)
+        return NULL;
+    char *memory = mmap(NULL, capacity + slack, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED)
+        return NULL;
+    if (slack) {
+        size_t before = (HUGE_PAGE - (uintptr_t)memory % HUGE_PAGE) % HUGE_PAGE;
+        if (before)
+            munmap(memory, before);
+        if (slack - before)
+            munmap(memory + before + capacity, slack - before);
+        memory += before;
+#ifdef MADV_HUGEPAGE
+        madvise(memory, capacity, MADV_HUGEPAGE);
+#endif
+    }
+    return memory;
+}
+
+/* A child process has no use for the free list. */
+static void inherit_by_fork(const region *entry, int inherit) {
+#ifdef MADV_DONTFORK
+    madvise(entry->memory, entry->capacity, inherit ? MADV_DOFORK : MADV_DONTFORK);
+#else
+    (void)entry;
+    (void)inherit;
+#endif
+}
+
+static void unlink_region(fds_bufferpool *pool, region *entry) {
+    *(entry->newer ? &entry->newer->older : &pool->newest) = entry->older;
+    *(entry->older ? &entry->older->newer : &pool->oldest) = entry->newer;
+    pool->state.free_bytes -= entry->capacity;
+    pool->state.free_regions--;
+}
+
+/* The newest free region (its pages may still be in the cache) that fits without wasting more than a quarter. */
+static region *find_free(fds_bufferpool *pool, size_t capacity) {
+    size_t most = capacity + capacity / 4;
+    for (region *entry = pool->newest; entry; entry = entry->older)
+        if (entry->capacity >= capacity && entry->capacity <= most)
+            return entry;
+    return NULL;
+}
+
+void *fds_bufferpool_take(fds_bufferpool *pool, size_t size, size_t *capacity) {
+    size_t wanted = round_up(size);
+    if (!wanted)
+        return NULL;
+    pthread_mutex_lock(&pool->lock);
+    region *entry = find_free(pool, wanted);
+    if (entry) {
+        unlink_region(pool, entry);
+        pool->state.recycled++;
+        pool->state.in_use_bytes += entry->capacity;
+        pool->state.in_use_regions++;
+    }
+    pthread_mutex_unlock(&pool->lock);
+    if (entry) {
+        void *memory = entry->memory;
+        inherit_by_fork(entry, 1);
+        *capacity = entry->capacity;
+        free(entry);
+        return memory;
+    }
+    void *memory = map(wanted);
+    if (!memory)
+        return NULL;
+    *capacity = wanted;
+    pthread_mutex_lock(&pool->lock);
+    pool->state.mapped++;
+    pool->state.in_use_bytes += wanted;
+    pool->state.in_use_regions++;
+    pthread_mutex_unlock(&pool->lock);
+    return memory;
+}
+
+static void unmap_list(region *entry) {
+    for (region *older; entry; entry = older) {
+        older = entry->older;
+        munmap(entry->memory, entry->capacity);
+        free(entry);
+    }
+}
+
+void fds_bufferpool_give(fds_bufferpool *pool, void *memory, size_t capacity) {
+    region *entry = capacity <= pool->free_limit ? malloc(sizeof *entry) : NULL;
+    if (entry) {
+        *entry = (region){.memory = memory, .capacity = capacity};
+        inherit_by_fork(entry, 0);
+    }
+    region *evicted = NULL;
+    pthread_mutex_lock(&pool->lock);
+    pool->state.in_use_bytes -= capacity;
+    pool->state.in_use_regions--;
+    if (entry) {
+        while (pool->state.free_bytes + capacity > pool->free_limit) {
+            region *oldest = pool->oldest;
+            unlink_region(pool, oldest);
+            oldest->older = evicted;
+            evicted = oldest;
+        }
+        entry->older = pool->newest;
+        *(pool->newest ? &pool->newest->newer : &pool->oldest) = entry;
+        pool->newest = entry;
+        pool->state.free_bytes += capacity;
+        pool->state.free_regions++;
+    }
+    pthread_mutex_unlock(&pool->lock);
+    unmap_list(evicted);
+    if (!entry)
+        munmap(memory, capacity);
+}
+
+fds_bufferpool_state fds_bufferpool_look(fds_bufferpool *pool) {
+    pthread_mutex_lock(&pool->lock);
+    fds_bufferpool_state state = pool->state;
+    pthread_mutex_unlock(&pool->lock);
+    return state;
+}
+
+void fds_bufferpool_trim(fds_bufferpool *pool) {
+    pthread_mutex_lock(&pool->lock);
+    region *all = pool->newest;
+    pool->newest = pool->oldest = NULL;
+    pool->state.free_bytes = pool->state.free_regions = 0;
+    pthread_mutex_unlock(&pool->lock);
+    unmap_list(all);
+}
