@@ -1,0 +1,355 @@
+#define _GNU_SOURCE
+#include "connection.h"
+
+#include "clock.h"
+#include "hostpool.h"
+#include "request.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* Over TLS a body up to this size is copied behind the head, so that both leave in one record. */
+#define WITH_HEAD_MAX ((size_t)8 << 10)
+
+static int new_socket(int family) {
+#ifdef SOCK_CLOEXEC
+    int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+#else
+    int fd = socket(family, SOCK_STREAM, 0);
+    if (fd >= 0) {
+        fcntl(fd, F_SETFD, FD_CLOEXEC);
+        fcntl(fd, F_SETFL, O_NONBLOCK);
+    }
+#endif
+    if (fd < 0)
+        return -1;
+    int on = 1;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+#ifdef SO_NOSIGPIPE
+    setsockopt(fd, SOL_SOCKET, SO_NOSIGPIPE, &on, sizeof on);
+#endif
+    return fd;
+}
+
+void fds_connection_want(fds_connection *connection, int interest) {
+    fds_poller *poller = connection->pool->loop->poller;
+    if (interest == connection->interest)
+        return;
+    if (interest < 0)
+        fds_poller_remove(poller, connection->fd);
+    else if (connection->interest < 0)
+        fds_poller_add(poller, connection->fd, interest, connection);
+    else
+        fds_poller_modify(poller, connection->fd, interest, connection);
+    connection->interest = interest;
+}
+
+static void unlink_idle(fds_connection *connection) {
+    for (fds_connection **at = &connection->pool->idle; *at; at = &(*at)->next_idle)
+        if (*at == connection) {
+            *at = connection->next_idle;
+            return;
+        }
+}
+
+static void unlink_again(fds_connection *connection) {
+    if (!connection->on_again)
+        return;
+    fds_connection **at = &connection->pool->loop->again;
+    while (*at != connection)
+        at = &(*at)->next_again;
+    *at = connection->next_again;
+}
+
+static void destroy(fds_connection *connection) {
+    fds_hostpool *pool = connection->pool;
+    if (connection->state == FDS_IDLE)
+        unlink_idle(connection);
+    unlink_again(connection);
+    if (connection->fd >= 0) {
+        fds_connection_want(connection, -1);
+        fds_tls_free(connection->tls);
+        close(connection->fd);
+    }
+    if (connection->previous)
+        connection->previous->next = connection->next;
+    else
+        pool->connections = connection->next;
+    if (connection->next)
+        connection->next->previous = connection->previous;
+    pool->connection_count--;
+    fds_buf_free(&connection->out);
+    free(connection->in);
+    free(connection);
+}
+
+void fds_connection_close(fds_connection *connection) {
+    if (connection->tls)
+        fds_tls_close(connection->tls);
+    destroy(connection);
+}
+
+void fds_connection_fail(fds_connection *connection, fds_outcome outcome, const char *why) {
+    fds_loop *loop = connection->pool->loop;
+    fds_attempt *attempt = connection->attempt;
+    destroy(connection);
+    fds_attempt_fail(attempt, outcome, "%s", why);
+    fds_loop_finish(loop, attempt);
+}
+
+void fds_connection_finish(fds_connection *connection, fds_outcome outcome, bool keep) {
+    fds_hostpool *pool = connection->pool;
+    fds_attempt *attempt = connection->attempt;
+    attempt->outcome = outcome;
+    connection->attempt = NULL;
+    connection->served = true;
+    if (!keep) {
+        fds_connection_close(connection);
+    } else {
+        connection->state = FDS_IDLE;
+        connection->progress = pool->loop->now;
+        connection->next_idle = pool->idle;
+        pool->idle = connection;
+        fds_connection_want(connection, FDS_READABLE);
+    }
+    fds_loop_finish(pool->loop, attempt);
+}
+
+/* ---- a request on a ready connection ---- */
+
+static void begin(fds_connection *connection) {
+    fds_attempt *attempt = connection->attempt;
+    fds_hostpool *pool = connection->pool;
+    connection->state = FDS_ACTIVE;
+    connection->progress = attempt->started = pool->loop->now;
+    attempt->reused = connection->served;
+    connection->out_sent = connection->body_span = connection->body_offset = 0;
+    connection->in_size = connection->in_start = connection->scanned = 0;
+    connection->target_span = connection->target_offset = 0;
+    connection->have_head = connection->to_target = false;
+    connection->sending = true;
+    fds_buf_clear(&connection->out);
+    if (fds_request_head(&connection->out, attempt, pool->signing_key) < 0) {
+        fds_connection_fail(connection, FDS_NO_MEMORY, "cannot write or sign the request");
+        return;
+    }
+    if (connection->tls && fds_attempt_body_size(attempt) <= WITH_HEAD_MAX) {
+        for (; connection->body_span < attempt->body_count; connection->body_span++) {
+            const fds_span *span = &attempt->body[connection->body_span];
+            fds_buf_add(&connection->out, span->data, span->size);
+            attempt->sent += span->size;
+        }
+        if (connection->out.failed) {
+            fds_connection_fail(connection, FDS_NO_MEMORY, "out of memory for the request");
+            return;
+        }
+    }
+    fds_connection_send(connection);
+}
+
+void fds_connection_serve(fds_connection *connection, fds_attempt *attempt) {
+    connection->attempt = attempt;
+    const fds_address *address = &connection->pool->addresses[connection->address];
+    fds_address_text(address, attempt->peer, sizeof attempt->peer);
+    begin(connection);
+}
+
+void fds_connection_proceed(fds_connection *connection) {
+    connection->state = FDS_ACTIVE;
+    connection->to_target = connection->attempt->target_count > 0;
+    connection->progress = connection->pool->loop->now;
+    fds_connection_want(connection, FDS_READABLE);
+    fds_connection_ready(connection, FDS_READABLE);
+}
+
+/* ---- connecting ---- */
+
+/* Goes on to the next address for the same attempt, or reports the failure when each has had its turn. */
+static void connect_failed(fds_connection *connection, const char *why) {
+    fds_hostpool *pool = connection->pool;
+    fds_attempt *attempt = connection->attempt;
+    fds_hostpool_address_failed(pool, connection->address);
+    destroy(connection);
+    if (++attempt->addresses_tried < (int)pool->address_count) {
+        fds_connection_open(pool, attempt);
+        return;
+    }
+    fds_attempt_fail(attempt, FDS_CONNECT_FAILED, "cannot connect to %s: %s", attempt->peer, why);
+    fds_loop_finish(pool->loop, attempt);
+}
+
+static void shake_hands(fds_connection *connection) {
+    switch (fds_tls_handshake(connection->tls)) {
+    case FDS_IO_OK:
+        begin(connection);
+        return;
+    case FDS_IO_WANT_READ:
+        fds_connection_want(connection, FDS_READABLE);
+        return;
+    case FDS_IO_WANT_WRITE:
+        fds_connection_want(connection, FDS_WRITABLE);
+        return;
+    default: {
+        char why[200];
+        fds_tls_error(connection->tls, why, sizeof why);
+        fds_connection_fail(connection, FDS_TLS_FAILED, why);
+    }
+    }
+}
+
+static void connected(fds_connection *connection) {
+    int error = 0;
+    socklen_t size = sizeof error;
+    if (getsockopt(connection->fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0)
+        error = errno;
+    if (error) {
+        connect_failed(connection, strerror(error));
+        return;
+    }
+    const fds_endpoint *endpoint = connection->pool->endpoint;
+    if (!endpoint->tls) {
+        begin(connection);
+        return;
+    }
+    connection->state = FDS_HANDSHAKING;
+    connection->progress = connection->pool->loop->now;
+    connection->tls = fds_tls_new(endpoint->tls, connection->fd, endpoint->host);
+    if (!connection->tls)
+        fds_connection_fail(connection, FDS_NO_MEMORY, "cannot make a TLS session");
+    else
+        shake_hands(connection);
+}
+
+/* The next address in turn, one in quarantine only when all are. */
+static size_t choose_address(fds_hostpool *pool) {
+    for (size_t i = 0; i < pool->address_count; i++) {
+        size_t at = (pool->next_address + i) % pool->address_count;
+        if (pool->dead_until[at] <= pool->loop->now) {
+            pool->next_address = at + 1;
+            return at;
+        }
+    }
+    return pool->next_address++ % pool->address_count;
+}
+
+void fds_connection_open(fds_hostpool *pool, fds_attempt *attempt) {
+    fds_connection *connection = calloc(1, sizeof *connection);
+    char *in = malloc(FDS_HEAD_MAX);
+    if (!connection || !in) {
+        free(connection);
+        free(in);
+        fds_attempt_fail(attempt, FDS_NO_MEMORY, "out of memory for a connection");
+        fds_loop_finish(pool->loop, attempt);
+        return;
+    }
+    connection->in = in;
+    connection->pool = pool;
+    connection->attempt = attempt;
+    connection->interest = -1;
+    connection->state = FDS_CONNECTING;
+    connection->progress = pool->loop->now;
+    connection->address = choose_address(pool);
+    connection->next = pool->connections;
+    if (pool->connections)
+        pool->connections->previous = connection;
+    pool->connections = connection;
+    pool->connection_count++;
+
+    const fds_address *address = &pool->addresses[connection->address];
+    fds_address_text(address, attempt->peer, sizeof attempt->peer);
+    connection->fd = new_socket(address->address.ss_family);
+    if (connection->fd < 0) {
+        char why[120];
+        snprintf(why, sizeof why, "cannot open a socket: %s", strerror(errno));
+        fds_connection_fail(connection, FDS_CONNECT_FAILED, why);
+        return;
+    }
+    if (connect(connection->fd, (const struct sockaddr *)&address->address, address->size) == 0)
+        connected(connection);
+    else if (errno == EINPROGRESS)
+        fds_connection_want(connection, FDS_WRITABLE);
+    else
+        connect_failed(connection, strerror(errno));
+}
+
+/* ---- events ---- */
+
+/* TLS may hold received bytes back when a turn ends with its budget spent; the poller will not tell of them. */
+static void come_again(fds_connection *connection) {
+    fds_loop *loop = connection->pool->loop;
+    if (connection->state != FDS_ACTIVE || !connection->tls || connection->on_again ||
+        !fds_tls_pending(connection->tls))
+        return;
+    connection->on_again = true;
+    connection->next_again = loop->again;
+    loop->again = connection;
+}
+
+void fds_connection_ready(fds_connection *connection, int ready) {
+    switch (connection->state) {
+    case FDS_CONNECTING:
+        connected(connection);
+        return;
+    case FDS_HANDSHAKING:
+        shake_hands(connection);
+        return;
+    case FDS_ACTIVE:
+        if (connection->sending && (ready & FDS_WRITABLE))
+            fds_connection_send(connection);
+        if ((ready & FDS_READABLE) && !fds_connection_receive(connection))
+            return;
+        come_again(connection);
+        return;
+    case FDS_IDLE: {
+        /* A TLS 1.3 server sends session tickets when it likes; all else on an idle connection is its end. */
+        char byte;
+        size_t got;
+        if (!connection->tls || fds_tls_read(connection->tls, &byte, 1, &got) != FDS_IO_WANT_READ)
+            fds_connection_close(connection);
+        return;
+    }
+    case FDS_PAUSED:
+        return;
+    }
+}
+
+void fds_connection_tick(fds_connection *connection) {
+    const fds_endpoint *endpoint = connection->pool->endpoint;
+    int64_t quiet = connection->pool->loop->now - connection->progress;
+    char why[120];
+    switch (connection->state) {
+    case FDS_CONNECTING:
+        if (quiet > endpoint->connect_timeout) {
+            snprintf(why, sizeof why, "no answer within %.1f s", (double)endpoint->connect_timeout / FDS_SECOND);
+            connect_failed(connection, why);
+        }
+        return;
+    case FDS_HANDSHAKING:
+        if (quiet > endpoint->connect_timeout)
+            fds_connection_fail(connection, FDS_STALLED, "the TLS handshake made no progress");
+        return;
+    case FDS_ACTIVE: {
+        int64_t limit = connection->attempt->stall_timeout;
+        if (!limit)
+            limit = endpoint->stall_timeout;
+        if (quiet > limit) {
+            snprintf(why, sizeof why, "no byte moved for %.1f s", (double)limit / FDS_SECOND);
+            fds_connection_fail(connection, FDS_STALLED, why);
+        }
+        return;
+    }
+    case FDS_IDLE:
+        if (quiet > endpoint->idle_timeout)
+            fds_connection_close(connection);
+        return;
+    case FDS_PAUSED:
+        return;
+    }
+}

@@ -1,0 +1,165 @@
+#define _GNU_SOURCE
+#include "hostpool.h"
+
+#include "clock.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define ADDRESS_QUARANTINE (10 * FDS_SECOND)
+#define ADDRESSES_FRESH_FOR (60 * FDS_SECOND)
+
+fds_hostpool *fds_hostpool_of(fds_loop *loop, fds_endpoint *endpoint) {
+    for (fds_hostpool *pool = loop->pools; pool; pool = pool->next)
+        if (pool->endpoint == endpoint)
+            return pool;
+    fds_hostpool *pool = calloc(1, sizeof *pool);
+    if (!pool)
+        return NULL;
+    pool->signing_key = fds_signing_key_new();
+    if (!pool->signing_key) {
+        free(pool);
+        return NULL;
+    }
+    pool->loop = loop;
+    pool->endpoint = fds_endpoint_retain(endpoint);
+    pool->next = loop->pools;
+    loop->pools = pool;
+    return pool;
+}
+
+void fds_hostpool_add(fds_hostpool *pool, fds_attempt *attempt) {
+    attempt->next = NULL;
+    if (pool->waiting_last)
+        pool->waiting_last->next = attempt;
+    else
+        pool->waiting = attempt;
+    pool->waiting_last = attempt;
+}
+
+static fds_attempt *next_waiting(fds_hostpool *pool) {
+    fds_attempt *attempt = pool->waiting;
+    pool->waiting = attempt->next;
+    if (!pool->waiting)
+        pool->waiting_last = NULL;
+    attempt->next = NULL;
+    return attempt;
+}
+
+static void fail_waiting(fds_hostpool *pool, fds_outcome outcome, const char *why) {
+    while (pool->waiting) {
+        fds_attempt *attempt = next_waiting(pool);
+        fds_attempt_fail(attempt, outcome, "%s", why);
+        fds_loop_finish(pool->loop, attempt);
+    }
+}
+
+/* ---- addresses ---- */
+
+/* On the resolver's thread: into the loop's inbox. */
+static void hand_over(void *context, fds_resolution *resolution) {
+    fds_loop *loop = context;
+    pthread_mutex_lock(&loop->inbox_lock);
+    resolution->next = loop->resolutions;
+    loop->resolutions = resolution;
+    pthread_mutex_unlock(&loop->inbox_lock);
+    fds_wake_signal(&loop->wake);
+}
+
+static void refresh_addresses(fds_hostpool *pool) {
+    bool stale = !pool->address_count || pool->loop->now - pool->resolved_at > ADDRESSES_FRESH_FOR;
+    if (pool->resolving || !stale)
+        return;
+    const fds_endpoint *endpoint = pool->endpoint;
+    if (fds_resolve_literal(endpoint->host, endpoint->port, &pool->addresses[0])) {
+        pool->address_count = 1;
+        pool->resolved_at = pool->loop->now;
+        return;
+    }
+    pool->resolving =
+        fds_resolver_ask(pool->loop->resolver, endpoint->host, endpoint->port, hand_over, pool->loop, pool) == 0;
+    if (!pool->resolving && !pool->address_count)
+        fail_waiting(pool, FDS_NO_MEMORY, "cannot start the resolver");
+}
+
+void fds_hostpool_resolved(fds_hostpool *pool, const fds_resolution *resolution) {
+    pool->resolving = false;
+    pool->resolved_at = pool->loop->now;
+    if (resolution->count) {
+        /* Connections name their address by its index: what the old list said of it is only used for messages. */
+        memcpy(pool->addresses, resolution->addresses, sizeof pool->addresses);
+        memset(pool->dead_until, 0, sizeof pool->dead_until);
+        pool->address_count = resolution->count;
+    } else if (!pool->address_count) {
+        fail_waiting(pool, FDS_RESOLVE_FAILED, resolution->why);
+    }
+}
+
+void fds_hostpool_address_failed(fds_hostpool *pool, size_t address) {
+    if (address < pool->address_count)
+        pool->dead_until[address] = pool->loop->now + ADDRESS_QUARANTINE;
+}
+
+/* ---- requests to connections ---- */
+
+void fds_hostpool_dispatch(fds_hostpool *pool) {
+    if (!pool->waiting)
+        return;
+    refresh_addresses(pool);
+    while (pool->waiting && pool->idle) {
+        fds_connection *connection = pool->idle;
+        pool->idle = connection->next_idle;
+        fds_connection_serve(connection, next_waiting(pool));
+    }
+    while (pool->waiting && pool->address_count && pool->connection_count < pool->endpoint->connections)
+        fds_connection_open(pool, next_waiting(pool));
+}
+
+void fds_hostpool_scan_signals(fds_hostpool *pool) {
+    fds_attempt *attempt = pool->waiting;
+    pool->waiting = pool->waiting_last = NULL;
+    for (fds_attempt *next; attempt; attempt = next) {
+        next = attempt->next;
+        if (atomic_load(&attempt->cancel)) {
+            fds_attempt_fail(attempt, FDS_CANCELLED, "cancelled");
+            fds_loop_finish(pool->loop, attempt);
+        } else {
+            fds_hostpool_add(pool, attempt);
+        }
+    }
+    fds_connection *connection = pool->connections;
+    for (fds_connection *next; connection; connection = next) {
+        next = connection->next;
+        if (!connection->attempt)
+            continue;
+        if (atomic_load(&connection->attempt->cancel))
+            fds_connection_fail(connection, FDS_CANCELLED, "cancelled");
+        else if (connection->state == FDS_PAUSED && atomic_load(&connection->attempt->proceed))
+            fds_connection_proceed(connection);
+    }
+}
+
+void fds_hostpool_tick(fds_hostpool *pool) {
+    fds_connection *connection = pool->connections;
+    for (fds_connection *next; connection; connection = next) {
+        next = connection->next;
+        fds_connection_tick(connection);
+    }
+}
+
+bool fds_hostpool_unused(const fds_hostpool *pool) {
+    return !pool->connections && !pool->waiting && !pool->resolving && atomic_load(&pool->endpoint->references) == 1;
+}
+
+void fds_hostpool_close(fds_hostpool *pool) {
+    fail_waiting(pool, FDS_CANCELLED, "the engine was closed");
+    while (pool->connections) {
+        if (pool->connections->attempt)
+            fds_connection_fail(pool->connections, FDS_CANCELLED, "the engine was closed");
+        else
+            fds_connection_close(pool->connections);
+    }
+    fds_signing_key_free(pool->signing_key);
+    fds_endpoint_release(pool->endpoint);
+    free(pool);
+}

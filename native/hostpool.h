@@ -1,0 +1,38 @@
+/* One event loop's connections to one endpoint, and the requests that wait for one. */
+#ifndef FDS_HOSTPOOL_H
+#define FDS_HOSTPOOL_H
+
+#include "connection.h"
+#include "loop.h"
+
+struct fds_hostpool {
+    fds_hostpool *next;
+    fds_loop *loop;
+    fds_endpoint *endpoint;
+    fds_signing_key *signing_key;
+
+    fds_attempt *waiting, *waiting_last;
+    fds_connection *connections;
+    fds_connection *idle; /* most recently used first: the others age and go */
+    int connection_count;
+
+    fds_address addresses[FDS_ADDRESSES_MAX];
+    int64_t dead_until[FDS_ADDRESSES_MAX]; /* an address that failed is passed over for a while */
+    size_t address_count;
+    size_t next_address;
+    int64_t resolved_at;
+    bool resolving;
+};
+
+/* The pool of the attempt's endpoint on this loop, made when it is the first. NULL when memory fails. */
+fds_hostpool *fds_hostpool_of(fds_loop *loop, fds_endpoint *endpoint);
+void fds_hostpool_add(fds_hostpool *pool, fds_attempt *attempt); /* then fds_hostpool_dispatch */
+void fds_hostpool_dispatch(fds_hostpool *pool);                  /* gives waiting requests to connections */
+void fds_hostpool_resolved(fds_hostpool *pool, const fds_resolution *resolution);
+void fds_hostpool_address_failed(fds_hostpool *pool, size_t address);
+void fds_hostpool_scan_signals(fds_hostpool *pool);
+void fds_hostpool_tick(fds_hostpool *pool);
+void fds_hostpool_close(fds_hostpool *pool); /* cancels all, frees the pool */
+bool fds_hostpool_unused(const fds_hostpool *pool);
+
+#endif

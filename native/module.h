@@ -1,0 +1,49 @@
+/* The Python module: the module*.c files are the only ones that know Python. CPython's stable ABI (3.11). */
+#ifndef FDS_MODULE_H
+#define FDS_MODULE_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include "plane.h"
+
+typedef struct {
+    PyTypeObject *plane;
+    PyTypeObject *queue;
+    PyTypeObject *endpoint;
+    PyTypeObject *credentials;
+    PyTypeObject *buffer_pool;
+    PyTypeObject *region;
+    PyTypeObject *report; /* a struct sequence */
+} module_state;
+
+typedef struct {
+    PyObject_HEAD
+    fds_endpoint *endpoint;
+} EndpointObject;
+
+typedef struct {
+    PyObject_HEAD
+    fds_credentials *credentials;
+} CredentialsObject;
+
+typedef struct {
+    PyObject_HEAD
+    fds_plane *plane;     /* NULL: closed, or left behind by a fork */
+    pthread_mutex_t lock; /* nobody closes the plane while somebody submits */
+} PlaneObject;
+
+extern struct PyModuleDef fds_module;
+
+/* Each adds its types to the module; 0, or -1 with an exception. */
+int fds_module_add_endpoint(PyObject *module, module_state *state);
+int fds_module_add_plane(PyObject *module, module_state *state);
+int fds_module_add_queue(PyObject *module, module_state *state);
+int fds_module_add_buffers(PyObject *module, module_state *state);
+
+/* Makes a heap type from `spec`, adds it to the module, keeps a reference in *slot. */
+int fds_module_add_type(PyObject *module, PyType_Spec *spec, PyTypeObject **slot);
+/* Frees an instance and lets go of its type. */
+void fds_module_free_object(PyObject *self);
+
+#endif

@@ -1,0 +1,11 @@
+/* The bytes of a request's head, signed, with the body's checksum in it. */
+#ifndef FDS_REQUEST_H
+#define FDS_REQUEST_H
+
+#include "attempt.h"
+
+/* Appends the head of `attempt` to `out` and sets attempt->crc. Returns 0, or -1 when memory or the crypto library
+ * fails. `key` is the calling loop's cache. */
+int fds_request_head(fds_buf *out, fds_attempt *attempt, fds_signing_key *key);
+
+#endif

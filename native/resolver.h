@@ -1,0 +1,44 @@
+/* Host names to addresses, on one thread of its own: getaddrinfo blocks, an event loop may not. */
+#ifndef FDS_RESOLVER_H
+#define FDS_RESOLVER_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#define FDS_ADDRESSES_MAX 32
+
+typedef struct {
+    struct sockaddr_storage address;
+    socklen_t size;
+} fds_address;
+
+typedef struct fds_resolution fds_resolution;
+struct fds_resolution {
+    fds_resolution *next;
+    void *asker;    /* as given to fds_resolver_ask */
+    fds_address addresses[FDS_ADDRESSES_MAX];
+    size_t count;   /* 0: it failed, `why` says how */
+    char why[160];
+};
+
+typedef struct fds_resolver fds_resolver;
+
+/* Called on the resolver's thread; takes over the resolution (free() it). */
+typedef void fds_resolved(void *context, fds_resolution *resolution);
+
+fds_resolver *fds_resolver_new(void); /* the thread starts with the first question */
+/* After this returns no callback is made. Does not wait for a getaddrinfo under way: its thread tidies up. */
+void fds_resolver_free(fds_resolver *resolver);
+
+/* Asks for `host`; the answer comes by `resolved(context, …)`. Returns 0, or -1 when memory or a thread fails. */
+int fds_resolver_ask(fds_resolver *resolver, const char *host, uint16_t port, fds_resolved *resolved, void *context,
+                     void *asker);
+
+/* An address literal needs no thread: fills *address and returns 1, else 0. */
+int fds_resolve_literal(const char *host, uint16_t port, fds_address *address);
+
+/* "10.0.0.1:9000", "[::1]:9000" */
+void fds_address_text(const fds_address *address, char *text, size_t size);
+
+#endif
