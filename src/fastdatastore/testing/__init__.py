@@ -1,0 +1,1 @@
+"""What the project tests itself with, for others to use too."""

@@ -1,0 +1,151 @@
+"""Runs a test on every S3 server that this machine can start, and says loudly which it could not.
+
+Fixtures: `s3_server` and `s3_server_tls` (a running server, once for each server), `bucket` (a fresh one on
+`s3_server`) and `server_name` (for tests that start servers themselves).
+
+`--servers a,b` or FDS_TEST_SERVERS=a,b chooses servers. A server that is missing is a skip; with
+FDS_REQUIRE_SERVERS=1 (or a list of names) it is a failure.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+
+from fastdatastore.testing import servers
+from fastdatastore.testing.servers import RunningServer
+
+_FIXTURES = ("server_name", "s3_server", "s3_server_tls")
+_PROPERTY = "s3_server"  # carried by reports, so that counts are right under xdist too
+_CHEAP_TO_EMPTY = 100  # objects; a bucket with more ends with its server
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Adds --servers."""
+    names = ",".join(servers.NAMES)
+    parser.addoption("--servers", metavar="NAMES", help=f"S3 servers to test on, of {names} (all; or FDS_TEST_SERVERS)")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Checks the choice of servers before anything runs."""
+    _required()
+    config.pluginmanager.register(_ServerSummary(_selected(config)))
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Makes one test for each chosen server, grouped by server, so that each is started once."""
+    for fixture in _FIXTURES:
+        if fixture in metafunc.fixturenames:
+            metafunc.parametrize(fixture, _selected(metafunc.config), indirect=True, scope="session")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Notes on each test which server it runs on."""
+    for item in items:
+        parameters = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+        item.user_properties += [(_PROPERTY, parameters[name]) for name in _FIXTURES if name in parameters]
+
+
+@pytest.fixture(scope="session")
+def server_name(request: pytest.FixtureRequest) -> str:
+    """The name of a server that can be started."""
+    return _startable(request.param)
+
+
+@pytest.fixture(scope="session")
+def s3_server(request: pytest.FixtureRequest) -> Iterator[RunningServer]:
+    """A running server over plain http."""
+    yield from _running(request, tls=False)
+
+
+@pytest.fixture(scope="session")
+def s3_server_tls(request: pytest.FixtureRequest) -> Iterator[RunningServer]:
+    """A running server over https; its certificate is signed by the authority in `ca_file`."""
+    yield from _running(request, tls=True)
+
+
+@pytest.fixture
+def bucket(s3_server: RunningServer) -> Iterator[str]:
+    """The name of a fresh bucket on `s3_server`."""
+    name = f"test-{secrets.token_hex(8)}"
+    s3_server.create_bucket(name)
+    yield name
+    _remove_bucket(s3_server, name)
+
+
+def _startable(name: str) -> str:
+    why = servers.why_unavailable(name)
+    if why is not None and name in _required():
+        pytest.fail(f"the server {name} is required (FDS_REQUIRE_SERVERS): {why}", pytrace=False)
+    if why is not None:
+        pytest.skip(why)
+    return name
+
+
+def _running(request: pytest.FixtureRequest, tls: bool) -> Iterator[RunningServer]:
+    name = _startable(request.param)
+    with servers.start(name, tls=tls) as server:
+        yield server
+
+
+def _remove_bucket(server: RunningServer, name: str) -> None:
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    with contextlib.closing(server.client()) as client, contextlib.suppress(BotoCoreError, ClientError):
+        found = client.list_objects_v2(Bucket=name, MaxKeys=_CHEAP_TO_EMPTY)
+        for entry in found.get("Contents", ()):
+            client.delete_object(Bucket=name, Key=entry["Key"])
+        if not found.get("IsTruncated"):
+            client.delete_bucket(Bucket=name)
+
+
+def _names(text: str, source: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    if unknown := [name for name in names if name not in servers.NAMES]:
+        raise pytest.UsageError(f"{source} names {', '.join(unknown)}; servers are: {', '.join(servers.NAMES)}")
+    return names
+
+
+def _selected(config: pytest.Config) -> tuple[str, ...]:
+    option = config.getoption("--servers")
+    text = option or os.environ.get("FDS_TEST_SERVERS") or ",".join(servers.NAMES)
+    return _names(text, "--servers" if option else "FDS_TEST_SERVERS")
+
+
+def _required() -> tuple[str, ...]:
+    text = os.environ.get("FDS_REQUIRE_SERVERS", "")
+    if text in ("", "0"):
+        return ()
+    return servers.NAMES if text == "1" else _names(text, "FDS_REQUIRE_SERVERS")
+
+
+class _ServerSummary:
+    """Counts, for each server, what became of its tests, and prints it at the end."""
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self._counts: dict[str, Counter[str]] = {name: Counter() for name in names}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Counts a test once, by its call or by a set-up that did not get so far."""
+        if report.when == "call" or not report.passed:
+            for key, name in report.user_properties:
+                if key == _PROPERTY:
+                    self._counts[str(name)][report.outcome] += 1
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Says which servers ran, and which did not and why."""
+        if not any(self._counts.values()):
+            return
+        terminalreporter.section("S3 servers")
+        for name, counts in self._counts.items():
+            line = ", ".join(f"{counts[outcome]} {outcome}" for outcome in ("passed", "failed", "skipped"))
+            if (why := servers.why_unavailable(name)) is not None:
+                terminalreporter.write_line(f"{name:10} NOT RUN ({line}): {why}", red=True, bold=True)
+            else:
+                good = bool(counts["passed"]) and not counts["failed"]
+                terminalreporter.write_line(f"{name:10} {line}", green=good, red=not good)
