@@ -1,0 +1,106 @@
+"""Credentials: immutable snapshots for signing, from botocore's chain (environment, profiles, SSO, IMDS, web identity,
+container, process), refreshed by it when they near their end."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from fastdatastore.auth.endpoint import EndpointConfig
+from fastdatastore.errors import ConfigurationError, NoCredentials
+
+if TYPE_CHECKING:
+    from botocore.session import Session
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """One snapshot. Its repr hides everything."""
+
+    access_key: str = field(repr=False)
+    secret_key: str = field(repr=False)
+    session_token: str | None = field(repr=False, default=None)
+
+
+class CredentialProvider:
+    """Gives the current snapshot. Thread-safe; pickles as its configuration, never with secrets in it.
+
+    Args:
+        profile: A profile of the AWS files; None takes AWS_PROFILE or the default.
+    """
+
+    def __init__(self, profile: str | None = None) -> None:
+        self._profile = profile
+        self._lock = threading.Lock()
+        self._session: Session | None = None
+        self._source: Any = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_profile": self._profile}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(state["_profile"])  # type: ignore[misc]
+
+    def __repr__(self) -> str:
+        return f"<CredentialProvider profile={self._profile!r}>"
+
+    def session(self) -> Session:
+        """The botocore session, made once."""
+        with self._lock:
+            if self._session is None:
+                import botocore.exceptions
+                import botocore.session
+
+                self._session = botocore.session.Session(profile=self._profile)
+                try:
+                    self._session.get_scoped_config()
+                except botocore.exceptions.ProfileNotFound as error:
+                    self._session = None
+                    raise ConfigurationError(f"{error}; check AWS_PROFILE and ~/.aws/config") from None
+            return self._session
+
+    def snapshot(self) -> Credentials:
+        """The credentials to sign with now.
+
+        Raises:
+            NoCredentials: The chain found none, or could not refresh them.
+        """
+        import botocore.exceptions
+
+        session = self.session()
+        with self._lock:
+            try:
+                if self._source is None:
+                    self._source = session.get_credentials()
+                if self._source is None:
+                    raise NoCredentials("no credentials were found")
+                frozen = self._source.get_frozen_credentials()
+            except botocore.exceptions.BotoCoreError as error:
+                raise NoCredentials(f"credentials could not be had: {error}") from error
+        if not frozen.access_key or not frozen.secret_key:
+            raise NoCredentials("the credentials that were found are incomplete")
+        return Credentials(frozen.access_key, frozen.secret_key, frozen.token or None)
+
+    def renew(self, rejected: Credentials) -> Credentials:
+        """A snapshot newer than `rejected`, which a server called expired; the same one when there is no newer."""
+        with self._lock:
+            source = self._source
+            if hasattr(source, "_refresh_needed"):
+                self._source = None  # asks the chain again: token files and caches are read anew
+        return self.snapshot() if source is not None else rejected
+
+
+def configured_endpoint(provider: CredentialProvider) -> EndpointConfig:
+    """The endpoint that the AWS variables and files name: AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, AWS_REGION,
+    AWS_DEFAULT_REGION, AWS_CA_BUNDLE and their like in ~/.aws/config."""
+    from botocore.configprovider import ConfiguredEndpointProvider
+
+    session = provider.session()
+    url = None
+    if not session.get_config_variable("ignore_configured_endpoint_urls"):
+        url = ConfiguredEndpointProvider(session.full_config, session.get_scoped_config(), "s3").provide()
+    region = session.get_config_variable("region") or "us-east-1"
+    s3 = session.get_scoped_config().get("s3")
+    addressing = s3.get("addressing_style", "auto") if isinstance(s3, dict) else "auto"
+    return EndpointConfig(url or "", region, session.get_config_variable("ca_bundle") or "", addressing)

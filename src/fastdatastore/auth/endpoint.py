@@ -1,0 +1,100 @@
+"""The endpoint of a client: a URL, how buckets are addressed there, and how its certificate is verified."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from fastdatastore.errors import ConfigurationError, InvalidKey
+
+_DNS_BUCKET = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where one bucket is reached: connect to host:port, say `host_header`, put `prefix` before the key."""
+
+    host: str
+    port: int
+    tls: bool
+    host_header: str
+    prefix: str
+
+
+@dataclass(frozen=True)
+class EndpointConfig:
+    """Where a client's requests go.
+
+    Attributes:
+        url: "http://host:port" or "https://host"; "" is AWS S3 in `region`.
+        region: For the signature, and for AWS's host names.
+        ca_file: PEM file or directory that certificates are verified against; "" takes the system's.
+        addressing: "path" (http://host/bucket/key), "virtual" (http://bucket.host/key) or "auto": virtual on AWS where
+            the bucket's name fits a host name, else path.
+    """
+
+    url: str
+    region: str
+    ca_file: str = ""
+    addressing: str = "auto"
+
+    def __post_init__(self) -> None:
+        if self.addressing not in ("auto", "path", "virtual"):
+            raise ConfigurationError(f"addressing must be auto, path or virtual, got {self.addressing!r}")
+        if self.ca_file and not Path(self.ca_file).exists():
+            raise ConfigurationError(
+                f"the certificate bundle {self.ca_file!r} does not exist; check AWS_CA_BUNDLE or ca_bundle"
+            )
+        if not self.url:
+            return
+        parts = urlsplit(self.url)
+        try:
+            port = parts.port
+        except ValueError:
+            port = -1
+        if parts.scheme not in ("http", "https") or not parts.hostname or port == -1:
+            raise ConfigurationError(
+                f"the endpoint must be http://host[:port] or https://host[:port], got {self.url!r}"
+            )
+        if parts.path not in ("", "/") or parts.query or parts.fragment or parts.username:
+            raise ConfigurationError(f"the endpoint must be a scheme, a host and a port only, got {self.url!r}")
+
+    def address(self, bucket: str) -> Address:
+        """Where `bucket` is reached ("": the service itself)."""
+        if self.url:
+            parts = urlsplit(self.url)
+            host = parts.hostname or ""
+            tls = parts.scheme == "https"
+            port = parts.port or (443 if tls else 80)
+            virtual = self.addressing == "virtual"
+        else:
+            suffix = "amazonaws.com.cn" if self.region.startswith("cn-") else "amazonaws.com"
+            host, tls, port = f"s3.{self.region}.{suffix}", True, 443
+            virtual = self.addressing != "path" and _DNS_BUCKET.fullmatch(bucket) is not None
+        if virtual and bucket:
+            host = f"{bucket}.{host}"
+        name = f"[{host}]" if ":" in host else host
+        header = name if port == (443 if tls else 80) else f"{name}:{port}"
+        prefix = "/" if virtual or not bucket else f"/{bucket}/"
+        return Address(host, port, tls, header, prefix)
+
+    def __str__(self) -> str:
+        return self.url or f"AWS S3 in {self.region}"
+
+
+def check_bucket(bucket: str) -> None:
+    """Raises InvalidKey for a name that no server could take; servers have stricter rules of their own."""
+    if not bucket or len(bucket) > 255 or "/" in bucket or any(ord(c) <= 32 for c in bucket):
+        raise InvalidKey(f"{bucket!r} is not a bucket name: 3 to 63 letters, digits, dots and hyphens")
+
+
+def check_key(key: str) -> None:
+    """Raises InvalidKey for what S3 does not take as a key: nothing, or over 1,024 bytes of UTF-8."""
+    try:
+        size = len(key.encode())
+    except UnicodeEncodeError as error:
+        raise InvalidKey(f"the key {key!r} is not valid Unicode: {error.reason}") from None
+    if not 1 <= size <= 1024:
+        raise InvalidKey(f"a key is 1 to 1,024 bytes of UTF-8, this one has {size:,}: {key[:60]!r}…")

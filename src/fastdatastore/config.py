@@ -1,0 +1,88 @@
+"""Settings of the engine: what may be tuned, from the environment, with its default and its reason."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+
+from fastdatastore.errors import ConfigurationError
+
+KIB = 1 << 10
+MIB = 1 << 20
+GIB = 1 << 30
+
+
+def _positive(name: str, default: int) -> int:
+    text = os.environ.get(name)
+    if text is None:
+        return default
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if value < 1:
+        raise ConfigurationError(f"{name} must be a whole number of at least 1, got {text!r}")
+    return value
+
+
+def _seconds(name: str, default: float) -> float:
+    text = os.environ.get(name)
+    if text is None:
+        return default
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 86400:
+        raise ConfigurationError(f"{name} must be a number of seconds, got {text!r}")
+    return value
+
+
+def _cores() -> int:
+    """Cores that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _memory_ceiling() -> int:
+    """A quarter of the machine's memory, at most 4 GiB."""
+    try:
+        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError):
+        total = 4 * GIB
+    return min(4 * GIB, max(64 * MIB, total // 4))
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One client's settings. Sizes in bytes, times in seconds.
+
+    Attributes:
+        loops: Event-loop threads of the process (FDS_LOOPS; default: 2, on one core 1).
+        connections: Most connections to one endpoint, on each loop (FDS_CONNECTIONS).
+        part_size: Of ranged GETs and multipart uploads (FDS_PART_SIZE); grown for objects of over 10,000 parts.
+        parts_in_flight: Most parts on the way at once. A real S3 gives ~90 MB/s for each (FDS_PARTS_IN_FLIGHT).
+        requests_in_flight: Most requests handed to the data plane at once (FDS_REQUESTS_IN_FLIGHT).
+        attempts: Most attempts of one request (FDS_ATTEMPTS).
+        connect_timeout: For TCP and for TLS, each, at one address (FDS_CONNECT_TIMEOUT).
+        stall_timeout: Without a byte in either direction (FDS_STALL_TIMEOUT).
+        memory_ceiling: Most bytes of recycled memory that is kept free (FDS_MEMORY_CEILING); results of one call
+            beyond it spill to files.
+    """
+
+    loops: int = field(default_factory=lambda: _positive("FDS_LOOPS", min(2, _cores())))
+    connections: int = field(default_factory=lambda: _positive("FDS_CONNECTIONS", 16))
+    part_size: int = field(default_factory=lambda: _positive("FDS_PART_SIZE", 8 * MIB))
+    parts_in_flight: int = field(default_factory=lambda: _positive("FDS_PARTS_IN_FLIGHT", 16))
+    requests_in_flight: int = field(default_factory=lambda: _positive("FDS_REQUESTS_IN_FLIGHT", 128))
+    attempts: int = field(default_factory=lambda: _positive("FDS_ATTEMPTS", 6))
+    connect_timeout: float = field(default_factory=lambda: _seconds("FDS_CONNECT_TIMEOUT", 3.0))
+    stall_timeout: float = field(default_factory=lambda: _seconds("FDS_STALL_TIMEOUT", 30.0))
+    memory_ceiling: int = field(default_factory=lambda: _positive("FDS_MEMORY_CEILING", _memory_ceiling()))
+
+    def __post_init__(self) -> None:
+        if self.part_size < 5 * MIB:
+            raise ConfigurationError(
+                f"part_size must be at least 5 MiB, which S3 wants of every part but the last, got {self.part_size}"
+            )

@@ -1,0 +1,123 @@
+"""The engine's own interface: jobs over one remote. `S3`, the bench and the command line build on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from io import BufferedIOBase, RawIOBase
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar, cast
+
+from fastdatastore.auth.credentials import CredentialProvider, configured_endpoint
+from fastdatastore.auth.endpoint import EndpointConfig
+from fastdatastore.config import Settings
+from fastdatastore.engine import process
+from fastdatastore.engine.driver import Driver
+from fastdatastore.engine.get import ByteRange, GetJob
+from fastdatastore.engine.job import Job
+from fastdatastore.engine.put import PutJob
+from fastdatastore.engine.remote import Remote
+from fastdatastore.engine.request import Pairs
+from fastdatastore.engine.sinks import Budget, FileSink, MemorySink, Sink, SpillSink
+from fastdatastore.engine.sources import FileObjectSource, FileSource, MemorySource, Source
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+J = TypeVar("J", bound=Job)
+
+
+class Client:
+    """Makes jobs and runs them. Thread-safe; pickles as configuration.
+
+    Args:
+        endpoint: Where requests go; None takes what the AWS variables and files say.
+        credentials: Who signs; None takes botocore's chain.
+    """
+
+    def __init__(
+        self,
+        endpoint: EndpointConfig | None = None,
+        credentials: CredentialProvider | None = None,
+        settings: Settings | None = None,
+    ) -> None:
+        self.settings = settings or Settings()
+        self._credentials = credentials or CredentialProvider()
+        self.remote = Remote(endpoint or configured_endpoint(self._credentials), self._credentials, self.settings)
+
+    def __reduce__(self) -> tuple[type[Client], tuple[EndpointConfig, CredentialProvider, Settings]]:
+        return Client, (self.remote.endpoint, self._credentials, self.settings)
+
+    def __repr__(self) -> str:
+        return f"<Client {self.remote.endpoint}>"
+
+    # ---- jobs ----
+
+    def get(self, bucket: str, key: str, sink: Sink | None = None, byte_range: ByteRange | None = None) -> GetJob:
+        """A download, into recycled memory unless a sink is given."""
+        return GetJob(
+            bucket,
+            key,
+            sink or MemorySink(process.buffer_pool(self.settings)),
+            part_size=self.settings.part_size,
+            streams=self.settings.parts_in_flight,
+            byte_range=byte_range,
+        )
+
+    def put(
+        self, bucket: str, key: str, value: Buffer | Path | RawIOBase | BufferedIOBase, headers: Pairs = ()
+    ) -> PutJob:
+        """An upload of a bytes-like object (not copied), a file's path, or a seekable file object."""
+        return PutJob(
+            self.remote,
+            bucket,
+            key,
+            lambda: self._source(value),
+            headers=headers,
+            part_size=self.settings.part_size,
+        )
+
+    def _source(self, value: Buffer | Path | RawIOBase | BufferedIOBase) -> Source:
+        pool = process.buffer_pool(self.settings)
+        if isinstance(value, Path):
+            return FileSource(pool, value)
+        if isinstance(value, (RawIOBase, BufferedIOBase)):
+            return FileObjectSource(pool, value)
+        return MemorySource(value)
+
+    def file_sink(self, path: Path) -> FileSink:
+        """A download's destination: appears under `path` when it is whole and verified."""
+        return FileSink(process.buffer_pool(self.settings), path)
+
+    def spill_sinks(self, make_path: Callable[[], Path]) -> Callable[[], SpillSink]:
+        """Makes sinks that share the memory ceiling; what is beyond it goes to a file named by `make_path`."""
+        pool, budget = process.buffer_pool(self.settings), Budget(self.settings.memory_ceiling)
+        return lambda: SpillSink(pool, budget, make_path)
+
+    # ---- running them ----
+
+    def run(self, jobs: Iterable[J]) -> Iterator[J]:
+        """Yields jobs as they end, failed ones with their `error`; see Driver.run."""
+        return cast(Iterator[J], Driver(self.remote).run(jobs))
+
+    def run_one(self, job: J) -> J:
+        """Runs one job.
+
+        Raises:
+            FastDatastoreError: Its error.
+        """
+        for ended in self.run([job]):
+            if ended.error is not None:
+                raise ended.error
+        return job
+
+    def run_all(self, jobs: Iterable[J]) -> list[J]:
+        """Runs all jobs, in the order given; the first error stops the others.
+
+        Raises:
+            FastDatastoreError: The first error; what was on the way then has been cancelled and cleaned up.
+        """
+        listed = list(jobs)
+        for ended in self.run(listed):
+            if ended.error is not None:
+                raise ended.error
+        return listed

@@ -1,0 +1,303 @@
+"""The driver: makes the jobs' requests, attempt by attempt, in the calling thread.
+
+It owns one completion queue; every call of a client has a driver of its own, so threads never wait for each other.
+"""
+
+from __future__ import annotations
+
+import heapq
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import cast
+
+from fastdatastore import _native
+from fastdatastore._native import Report
+from fastdatastore.engine import process, retry
+from fastdatastore.engine.job import Job, RetryRequest
+from fastdatastore.engine.remote import Remote
+from fastdatastore.engine.request import Request
+from fastdatastore.errors import FastDatastoreError, S3Error
+
+# After Ctrl-C, or when the caller walks away: how long uploads may take to be aborted.
+FAREWELL_SECONDS = 0.7
+
+
+class Driver:
+    """Runs jobs over a remote. For one thread, for one call."""
+
+    def __init__(self, remote: Remote) -> None:
+        self._remote = remote
+        self._settings = remote.settings
+        self._queue = _native.Queue(process.plane(remote.settings))
+        self._open: deque[Job] = deque()  # may have requests to send
+        self._started: set[Job] = set()
+        self._ready: deque[Request] = deque()  # retries that are due, and cleanups
+        self._later: list[tuple[float, int, Request]] = []
+        self._ticket = 0
+        self._requests = 0
+        self._parts = 0
+        self._finished: deque[Job] = deque()
+
+    def __repr__(self) -> str:
+        return (
+            f"<Driver [jobs: {len(self._started)} | requests: {self._requests} in flight, {self._parts} of them parts, "
+            f"{len(self._later)} waiting to be tried again]>"
+        )
+
+    def run(self, jobs: Iterable[Job]) -> Iterator[Job]:
+        """Yields each job when it is done or has failed (job.error), in the order in which they end.
+
+        Jobs are drawn from `jobs` as there is room, so it may be endless. When the caller stops early (or is
+        interrupted) what is on the way is cancelled, uploads are aborted, and all memory is let go.
+        """
+        source = iter(jobs)
+        exhausted = False
+        try:
+            while True:
+                exhausted = self._fill(source, exhausted)
+                while self._finished:
+                    job = self._finished.popleft()
+                    job.release()
+                    yield job
+                if exhausted and not self._started and not self._finished:
+                    return
+                self._take(self._patience())
+        finally:
+            self._farewell()
+
+    # ---- sending ----
+
+    def _fill(self, source: Iterator[Job], exhausted: bool) -> bool:
+        """Submits what there is room for. Returns whether the source has run dry."""
+        now = time.monotonic()
+        while self._later and self._later[0][0] <= now:
+            self._ready.append(heapq.heappop(self._later)[2])
+        batch: list[Request] = []
+        while self._requests + len(batch) < self._settings.requests_in_flight:
+            request = self._ready.popleft() if self._ready else None
+            if request is None and self._parts < self._settings.parts_in_flight:
+                request = self._next_of_open()
+                while request is None and not exhausted:
+                    job = next(source, None)
+                    if job is None:
+                        exhausted = True
+                        break
+                    job.began = now
+                    self._started.add(job)
+                    self._open.append(job)
+                    request = self._next_of_open()
+            if request is None:
+                break
+            if request.is_large:
+                self._parts += 1
+            request.job.in_flight.add(request)
+            batch.append(request)
+        self._submit(batch)
+        return exhausted
+
+    def _next_of_open(self) -> Request | None:
+        while self._open:
+            job = self._open[0]
+            try:
+                request = job.next_request()
+            except FastDatastoreError as error:
+                self._fail(job, error)
+                request = None
+            if request is not None:
+                return request
+            self._open.popleft()
+            self._settle(job)
+        return None
+
+    def _submit(self, batch: list[Request]) -> None:
+        if not batch:
+            return
+        now = time.monotonic()
+        try:
+            snapshot = self._remote.snapshot()
+            orders = [self._remote.order(request, snapshot) for request in batch]
+        except FastDatastoreError as error:
+            for request in batch:
+                self._parts -= request.is_large
+                request.job.in_flight.discard(request)
+                self._fail(request.job, error)
+            return
+        for request in batch:
+            request.attempts += 1
+            request.job.attempts += 1
+            request.started = request.started or now
+        self._requests += len(batch)
+        self._queue.submit(orders)
+
+    def _patience(self) -> float:
+        """Seconds until a retry is due; -1.0 when only reports can bring news."""
+        if self._ready or self._finished:
+            return 0.0
+        if self._later:
+            return max(0.0, self._later[0][0] - time.monotonic())
+        return -1.0
+
+    # ---- receiving ----
+
+    def _take(self, patience: float) -> None:
+        if not self._requests:
+            if patience < 0:
+                raise RuntimeError(f"nothing to wait for: {self!r}")
+            time.sleep(patience)
+            return
+        for report in self._queue.take(patience):
+            request = cast(Request, report.tag)
+            if report.paused:
+                self._direct(request, report)
+                continue
+            self._requests -= 1
+            self._parts -= request.is_large
+            request.job.in_flight.discard(request)
+            self._handle(request, report)
+
+    def _direct(self, request: Request, report: Report) -> None:
+        job = request.job
+        try:
+            if job.error is not None:
+                raise job.error
+            target, crc = job.on_paused(request, report)
+        except FastDatastoreError as error:
+            self._fail(job, error)
+            self._queue.cancel(request)
+            return
+        request.target = target
+        self._parts += 1
+        self._queue.proceed(request, target, crc)
+        self._reopen(job)
+
+    def _handle(self, request: Request, report: Report) -> None:
+        job = request.job
+        if job.error is not None or job.done:
+            self._settle(job)
+            return
+        verdict = retry.judge(request, report)
+        if verdict.kind is retry.Kind.ANSWER:
+            try:
+                job.on_answer(request, report)
+            except RetryRequest as again:
+                self._retry(request, report, retry.Verdict(retry.Kind.RETRY, cast(S3Error, again.error)))
+                return
+            except FastDatastoreError as error:
+                self._fail(job, error)
+            self._reopen(job)
+            self._settle(job)
+        else:
+            self._retry(request, report, verdict)
+
+    def _retry(self, request: Request, report: Report, verdict: retry.Verdict) -> None:
+        job = request.job
+        assert verdict.error is not None
+        kind = verdict.kind
+        if kind is retry.Kind.RENEW:
+            kind = retry.Kind.FATAL
+            if not request.renewed and request.signed_by is not None:
+                request.renewed = True
+                try:
+                    if self._remote.renew(request.signed_by):
+                        kind = retry.Kind.FREE_RETRY
+                except FastDatastoreError:
+                    pass  # the server's word, that they have expired, says more
+        limit = min(self._settings.attempts, verdict.limit or self._settings.attempts)
+        if kind is retry.Kind.FATAL or (kind is retry.Kind.RETRY and request.attempts >= limit):
+            self._fail(job, verdict.error)
+            self._settle(job)
+            return
+        try:
+            job.before_retry(request, report)
+        except FastDatastoreError as error:
+            self._fail(job, error)
+            self._settle(job)
+            return
+        job.retries += 1
+        if kind is retry.Kind.FREE_RETRY:
+            request.stale += 1
+            request.attempts -= 1
+            self._ready.append(request)
+            return
+        self._ticket += 1
+        due = time.monotonic() + retry.delay(request.attempts, verdict.throttled)
+        heapq.heappush(self._later, (due, self._ticket, request))
+
+    # ---- the end of a job ----
+
+    def _reopen(self, job: Job) -> None:
+        if not job.done and job.error is None and job not in self._open:
+            self._open.append(job)
+
+    def _fail(self, job: Job, error: FastDatastoreError) -> None:
+        """Marks the job; its other requests are called back, its cleanup comes when they are."""
+        if job.error is not None:
+            return
+        job.error = error
+        if job in self._open:
+            self._open.remove(job)
+        self._ready = deque(r for r in self._ready if r.job is not job)
+        self._later = [entry for entry in self._later if entry[2].job is not job]
+        heapq.heapify(self._later)
+        for request in job.in_flight:
+            self._queue.cancel(request)
+        self._settle(job)
+
+    def _settle(self, job: Job) -> None:
+        """Hands the job to the caller when it is over and nothing of it is on the way."""
+        if job not in self._started or job.in_flight or not (job.done or job.error):
+            return
+        self._started.discard(job)
+        if isinstance(job, Cleanup):
+            self._finished.append(job.failed)
+            return
+        todo = job.cleanup(job.error) if job.error is not None else []
+        if todo:
+            farewell = Cleanup(job, todo)
+            self._started.add(farewell)
+            self._open.append(farewell)
+        else:
+            job.ended = time.monotonic()
+            self._finished.append(job)
+
+    def _farewell(self) -> None:
+        """Leaves nothing behind: cancels, aborts, releases."""
+        if not self._started:
+            return
+        self._queue.cancel()
+        while len(self._queue):
+            self._queue.take(1.0)
+        stopped = S3Error("stopped by the caller")
+        todo: list[Request] = []
+        for job in self._started:
+            todo += job.todo if isinstance(job, Cleanup) else job.cleanup(stopped)
+        if todo:
+            self._queue.submit([self._remote.order(r, self._remote.snapshot()) for r in todo])
+            deadline = time.monotonic() + FAREWELL_SECONDS
+            while len(self._queue) and (left := deadline - time.monotonic()) > 0:
+                self._queue.take(left)
+            self._queue.cancel()
+        for job in self._started:
+            (job.failed if isinstance(job, Cleanup) else job).release()
+        self._started.clear()
+
+
+class Cleanup(Job):
+    """What a failed job still has to do at the server; whatever comes of it, the failure is what counts."""
+
+    operation = "Cleanup"
+
+    def __init__(self, failed: Job, todo: list[Request]) -> None:
+        super().__init__(failed.bucket, failed.key)
+        self.failed = failed
+        self.todo = todo
+        for request in todo:
+            request.job = self
+
+    def next_request(self) -> Request | None:
+        return self.todo.pop(0) if self.todo else None
+
+    def on_answer(self, request: Request, report: Report) -> None:
+        if not self.todo and not self.in_flight:
+            self.finish()

@@ -1,0 +1,269 @@
+"""GetObject: one unranged request tells size, ETag and checksum; a large body is shared out among ranged ones.
+
+The first stream goes on as the first part or parts, and is cut where the others begin. Every later range carries
+If-Match, so the result is one object or an error, never a mixture.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fastdatastore import _native, errors
+from fastdatastore._native import Report
+from fastdatastore.engine import integrity, plan
+from fastdatastore.engine.job import Job, RetryRequest
+from fastdatastore.engine.request import Request
+from fastdatastore.engine.retry import make_error
+from fastdatastore.engine.sinks import Sink
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+# A body up to this size comes back with its head, without another turn through Python.
+INLINE_MAX = 256 << 10
+
+_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
+
+
+@dataclass(frozen=True)
+class ByteRange:
+    """Which bytes of an object: from `offset`, `length` of them (None: to its end); or its last `suffix` ones."""
+
+    offset: int = 0
+    length: int | None = None
+    suffix: int | None = None
+
+    def header(self) -> str:
+        if self.suffix is not None:
+            return f"bytes=-{self.suffix}"
+        last = "" if self.length is None else str(self.offset + self.length - 1)
+        return f"bytes={self.offset}-{last}"
+
+
+class GetJob(Job):
+    """Downloads one object, or a range of it, into its sink.
+
+    Attributes, when it is done:
+        headers: Of the reply: ETag, Content-Type, user metadata, …
+        total_size: Bytes of the whole object. offset, size: of what was asked for.
+        content: The bytes, when they are in memory: a read-only view.
+    """
+
+    operation = "GetObject"
+
+    def __init__(
+        self,
+        bucket: str,
+        key: str,
+        sink: Sink,
+        *,
+        part_size: int,
+        streams: int,
+        byte_range: ByteRange | None = None,
+    ) -> None:
+        super().__init__(bucket, key)
+        self.headers: dict[str, str] = {}
+        self.total_size = 0
+        self.offset = 0
+        self.content = memoryview(b"")
+        self._sink = sink
+        self._part_size = part_size
+        self._streams = streams
+        self._range = byte_range
+        self._asked = False
+        self._stream: Request | None = None  # the first, unranged request, while it is that
+        self._todo: list[tuple[int, int]] = []  # (offset, length) within what was asked for, last first
+        self._pieces: list[tuple[int, int, int]] = []  # (offset, length, CRC) of what has landed
+        self._algorithm = integrity.PREFERRED
+        self._expected: integrity.Expected | None = None
+
+    # ---- requests ----
+
+    def next_request(self) -> Request | None:
+        if not self._asked:
+            self._asked = True
+            headers: tuple[tuple[str, str], ...] = (("x-amz-checksum-mode", "ENABLED"),)
+            if self._range is not None:
+                headers += (("range", self._range.header()),)
+            self._stream = Request(
+                self,
+                "GetObject",
+                "GET",
+                self.bucket,
+                self.key,
+                headers=headers,
+                pause_above=INLINE_MAX,
+                content_max=INLINE_MAX,
+                # An empty object has no byte to begin a range at; what is meant is told by the size.
+                expected=(416,) if self._range is not None else (),
+            )
+            return self._stream
+        if not self._todo:
+            return None
+        offset, length = self._todo.pop()
+        return self._ranged(offset, length)
+
+    def _ranged(self, offset: int, length: int) -> Request:
+        request = Request(
+            self,
+            "GetObject",
+            "GET",
+            self.bucket,
+            self.key,
+            target=self._sink.target(offset, length),
+            download_crc=integrity.ALGORITHMS[self._algorithm],
+            part=offset + 1,
+        )
+        self._aim(request, offset, length)
+        return request
+
+    def _aim(self, request: Request, offset: int, length: int) -> None:
+        first = self.offset + offset
+        headers = [("range", f"bytes={first}-{first + length - 1}")]
+        if etag := self.headers.get("etag"):
+            headers.append(("if-match", etag))
+        request.headers = tuple(headers)
+
+    # ---- answers ----
+
+    def _learn(self, request: Request, report: Report) -> int:
+        """Reads the first reply's head; returns how many bytes it announces."""
+        self.headers = report.headers
+        length = report.content_length if report.content_length is not None else len(report.content)
+        self.offset, self.total_size = 0, length
+        if report.status == 206:
+            match = _CONTENT_RANGE.fullmatch(report.headers.get("content-range", ""))
+            if not match or int(match[2]) - int(match[1]) + 1 != length:
+                raise make_error(
+                    errors.ProtocolError,
+                    f"the reply's Content-Range {report.headers.get('content-range')!r} does not fit its "
+                    f"{length:,} bytes",
+                    request,
+                    report,
+                )
+            self.offset, self.total_size = int(match[1]), int(match[3])
+        elif self._range is not None and (self._range.offset or self._range.suffix is not None):
+            raise make_error(
+                errors.ProtocolError,
+                "the server ignored the range and sent the whole object",
+                request,
+                report,
+            )
+        if self._range is None:
+            self._expected = integrity.expected_of(report.headers)
+            if self._expected:
+                self._algorithm = self._expected.algorithm
+        self.size = length
+        return length
+
+    def on_paused(self, request: Request, report: Report) -> tuple[Buffer, int]:
+        size = self._learn(request, report)
+        self._sink.open(size)
+        part_size = plan.part_size_for(size, self._part_size)
+        count = -(-size // part_size)
+        # The first stream is one of several of equal share; into a file it takes one part, through recycled memory.
+        share = -(-count // self._streams) if self._sink.in_place else 1
+        first = min(size, share * part_size)
+        self._todo = plan.parts(first, size, part_size)[::-1]
+        request.part = 1
+        return self._sink.target(0, first), integrity.ALGORITHMS[self._algorithm]
+
+    def on_answer(self, request: Request, report: Report) -> None:
+        if report.status == 416:
+            self._refuse_range(request, report)
+            return
+        if request.target is None:
+            self._take_inline(request, report)
+            return
+        offset, length = self._place(request)
+        if request is not self._stream:
+            self._check_part(request, report, length)
+        if report.landed != length:
+            message = f"{report.landed:,} bytes came where {length:,} belong"
+            raise RetryRequest(make_error(errors.ConnectionLost, message, request, report))
+        self._keep(request, offset, report.landed, report.crc)
+        if self.moved == self.size:
+            self._verify(request, report)
+
+    def _take_inline(self, request: Request, report: Report) -> None:
+        """The object came whole, with its head."""
+        length = self._learn(request, report)
+        if length != len(report.content):
+            message = f"{len(report.content):,} bytes came where {length:,} were announced"
+            raise RetryRequest(make_error(errors.ConnectionLost, message, request, report))
+        self._sink.take(report.content)
+        self.moved = length
+        self._pieces = [(0, length, _native.crc(integrity.ALGORITHMS[self._algorithm], report.content))]
+        self._verify(request, report)
+
+    def _refuse_range(self, request: Request, report: Report) -> None:
+        asked = self._range.header() if self._range else ""
+        total = report.headers.get("content-range", "").rpartition("/")[2]
+        raise make_error(
+            errors.InvalidRange,
+            f"the range {asked} lies outside of the object" + (f" of {total} bytes" if total.isdigit() else ""),
+            request,
+            report,
+            "InvalidRange",
+        )
+
+    def _check_part(self, request: Request, report: Report, length: int) -> None:
+        offset = self.offset + self._place(request)[0]
+        wanted = f"bytes {offset}-{offset + length - 1}/{self.total_size}"
+        got = report.headers.get("content-range", "")
+        if report.status != 206 or got != wanted:
+            message = f"asked for {wanted!r}, the server sent {got!r} (HTTP {report.status})"
+            raise make_error(errors.ProtocolError, message, request, report)
+
+    def _place(self, request: Request) -> tuple[int, int]:
+        assert request.target is not None
+        return request.part - 1, memoryview(request.target).nbytes
+
+    def _keep(self, request: Request, offset: int, length: int, crc: int) -> None:
+        assert request.target is not None
+        self._sink.landed(offset, request.target, length)
+        self._pieces.append((offset, length, crc))
+        self.moved += length
+
+    def before_retry(self, request: Request, report: Report) -> None:
+        """Resumes at the byte where the body stopped, of the same object."""
+        if request.target is None:
+            return
+        offset, length = self._place(request)
+        landed = report.landed if report.status in (200, 206) else 0
+        if landed:
+            if request is not self._stream:
+                self._check_part(request, report, length)
+            self._keep(request, offset, landed, report.crc)
+        if request is self._stream:
+            self._stream = None  # from here on it is a ranged one like the others
+            request.pause_above = 0
+            request.download_crc = integrity.ALGORITHMS[self._algorithm]
+        request.target = memoryview(request.target)[landed:]
+        request.part = offset + landed + 1
+        self._aim(request, offset + landed, length - landed)
+
+    # ---- the end ----
+
+    def _verify(self, request: Request, report: Report) -> None:
+        expected = self._expected
+        if expected is None:
+            self.verified_by = "length"
+        else:
+            got = integrity.combine(self._algorithm, self._pieces)
+            if got != expected.value:
+                message = (
+                    f"the {self.size:,} bytes that arrived have the {expected.algorithm} {got:x}, the object has "
+                    f"{expected.value:x}; they were thrown away"
+                )
+                raise make_error(errors.IntegrityError, message, request, report)
+            self.verified_by = expected.source
+        self.content = self._sink.close(ok=True)
+        self.finish()
+
+    def release(self) -> None:
+        self._stream = None  # no cycle keeps the memory longer than its last user
+        if not self.done:
+            self._sink.close(ok=False)

@@ -1,0 +1,48 @@
+"""HeadObject."""
+
+from __future__ import annotations
+
+from fastdatastore._native import Report
+from fastdatastore.engine.job import Job
+from fastdatastore.engine.request import Request
+
+
+class HeadJob(Job):
+    """Asks for an object's size and headers.
+
+    An error reply to HEAD has no body and so no code: a GET of one byte then asks the server what is wrong.
+
+    Attributes, when it is done:
+        headers: Of the reply.
+    """
+
+    operation = "HeadObject"
+
+    def __init__(self, bucket: str, key: str) -> None:
+        super().__init__(bucket, key)
+        self.headers: dict[str, str] = {}
+        self._todo = [Request(self, "HeadObject", "HEAD", bucket, key, expected=(400, 401, 403, 404))]
+
+    def next_request(self) -> Request | None:
+        return self._todo.pop() if self._todo else None
+
+    def on_answer(self, request: Request, report: Report) -> None:
+        if request.method == "HEAD" and report.status // 100 == 4:
+            probe = Request(
+                self,
+                "HeadObject",
+                "GET",
+                self.bucket,
+                self.key,
+                headers=(("range", "bytes=0-0"),),
+                expected=(416,),
+            )
+            self._todo.append(probe)
+            return
+        self.headers = report.headers
+        if request.method == "HEAD":
+            self.size = report.content_length or 0
+        else:  # the object has come into being in the meantime, or HEAD alone is refused
+            total = report.headers.get("content-range", "").rpartition("/")[2]
+            self.size = int(total) if total.isdigit() else 0
+        self.finish()

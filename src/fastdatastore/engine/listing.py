@@ -1,0 +1,95 @@
+"""ListObjectsV2: one level or all below a prefix, page after page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import unquote
+
+from fastdatastore import errors
+from fastdatastore._native import Report
+from fastdatastore.engine import xml
+from fastdatastore.engine.job import Job, RetryRequest
+from fastdatastore.engine.request import Pairs, Request
+from fastdatastore.engine.retry import make_error
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A key, or with `is_prefix` a common prefix (it ends in "/"; size and last_modified are None)."""
+
+    key: str
+    size: int | None
+    last_modified: float | None
+    is_prefix: bool = False
+
+
+class ListJob(Job):
+    """Lists what is below `prefix`.
+
+    Args:
+        recursive: All keys; otherwise keys up to the next "/", and the common prefixes beyond.
+
+    Attributes, when it is done:
+        entries: In the server's order; of each page the keys, then the common prefixes.
+    """
+
+    operation = "ListObjectsV2"
+
+    def __init__(self, bucket: str, prefix: str, *, recursive: bool) -> None:
+        super().__init__(bucket)
+        self.prefix = prefix
+        self.entries: list[Entry] = []
+        self._recursive = recursive
+        self._next: str | None = ""
+        self._pages: set[str] = set()
+
+    def next_request(self) -> Request | None:
+        if self._next is None or self.in_flight:
+            return None
+        # encoding-type=url: XML 1.0 cannot carry every character that a key may have.
+        query: Pairs = (("list-type", "2"), ("prefix", self.prefix), ("encoding-type", "url"))
+        if not self._recursive:
+            query += (("delimiter", "/"),)
+        if self._next:
+            query += (("continuation-token", self._next),)
+        self._next = None
+        return Request(self, "ListObjectsV2", "GET", self.bucket, query=query)
+
+    def on_answer(self, request: Request, report: Report) -> None:
+        try:
+            root = xml.parse(report.content)
+            if root.tag != "ListBucketResult":
+                raise xml.BadXml(f"a {root.tag} came for a listing")
+            encoded = xml.text(root, "EncodingType") == "url"
+            page = [
+                Entry(
+                    _plain(xml.text(item, "Key"), encoded),
+                    int(xml.text(item, "Size", "0")),
+                    _timestamp(xml.text(item, "LastModified")),
+                )
+                for item in root.iterfind("Contents")
+            ]
+        except ValueError as error:
+            raise RetryRequest(make_error(errors.ProtocolError, f"not a listing: {error}", request, report)) from None
+        page += [
+            Entry(_plain(xml.text(item, "Prefix"), encoded), None, None, is_prefix=True)
+            for item in root.iterfind("CommonPrefixes")
+        ]
+        self.entries += page
+        token = xml.text(root, "NextContinuationToken")
+        if xml.text(root, "IsTruncated") != "true":
+            self.finish()
+        elif not token or token in self._pages:
+            raise make_error(errors.ProtocolError, "the listing goes on but names no new page", request, report)
+        else:
+            self._pages.add(token)
+            self._next = token
+
+
+def _plain(text: str, encoded: bool) -> str:
+    return unquote(text, errors="surrogateescape") if encoded else text
+
+
+def _timestamp(text: str) -> float | None:
+    return datetime.fromisoformat(text).timestamp() if text else None

@@ -1,0 +1,106 @@
+"""The store that a client talks to: where it is, who signs, and what has been learnt of it."""
+
+from __future__ import annotations
+
+import threading
+
+from fastdatastore import _native
+from fastdatastore.auth.credentials import CredentialProvider, Credentials
+from fastdatastore.auth.endpoint import EndpointConfig
+from fastdatastore.config import Settings
+from fastdatastore.engine.request import Request
+from fastdatastore.errors import ConfigurationError
+
+USER_AGENT = "fastdatastore"
+
+
+class Remote:
+    """Turns requests into signed orders for the data plane. Thread-safe.
+
+    Attributes:
+        checksums: Whether the server keeps x-amz-checksum-*: None until a reply has shown it. Never keyed by brand.
+    """
+
+    def __init__(self, endpoint: EndpointConfig, credentials: CredentialProvider, settings: Settings) -> None:
+        self.endpoint = endpoint
+        self.settings = settings
+        self.checksums: bool | None = None
+        self._credentials = credentials
+        self._lock = threading.Lock()
+        self._hosts: dict[str, _native.Endpoint] = {}
+        self._buckets: dict[str, tuple[_native.Endpoint, str]] = {}
+        self._signer: tuple[Credentials, _native.Credentials] | None = None
+
+    def __repr__(self) -> str:
+        checksums = {None: "unknown", True: "kept", False: "not kept"}[self.checksums]
+        return f"<Remote {self.endpoint} | checksums {checksums}>"
+
+    @property
+    def is_tls(self) -> bool:
+        return self.endpoint.address("").tls
+
+    def snapshot(self) -> Credentials:
+        """The credentials that requests are signed with now."""
+        return self._credentials.snapshot()
+
+    def renew(self, rejected: Credentials) -> bool:
+        """After a server called `rejected` expired: whether there are newer ones."""
+        return self._credentials.renew(rejected) != rejected
+
+    def order(self, request: Request, snapshot: Credentials) -> _native.Order:
+        """One attempt of `request`, for Queue.submit; the request is its tag."""
+        endpoint, prefix = self._buckets.get(request.bucket) or self._connect(request.bucket)
+        request.signed_by = snapshot
+        # Over plain HTTP a body that the server does not check by a CRC is protected by its signed hash.
+        sign_payload = not self.is_tls and self.checksums is not True
+        return (
+            request,
+            endpoint,
+            self._sign_with(snapshot),
+            request.method,
+            prefix + request.key if request.key else prefix.rstrip("/") or "/",
+            request.query,
+            (("user-agent", USER_AGENT), *request.headers),
+            request.body,
+            request.target,
+            request.upload_crc,
+            request.download_crc,
+            sign_payload,
+            request.pause_above,
+            request.content_max,
+            request.patience,
+            0,
+        )
+
+    def _sign_with(self, snapshot: Credentials) -> _native.Credentials:
+        with self._lock:
+            if self._signer is None or self._signer[0] != snapshot:
+                self._signer = (
+                    snapshot,
+                    _native.Credentials(
+                        snapshot.access_key, snapshot.secret_key, snapshot.session_token, self.endpoint.region
+                    ),
+                )
+            return self._signer[1]
+
+    def _connect(self, bucket: str) -> tuple[_native.Endpoint, str]:
+        address = self.endpoint.address(bucket)
+        with self._lock:
+            # One native endpoint a host: with path-style addressing all buckets share its connections.
+            made = self._hosts.get(address.host)
+            if made is None:
+                try:
+                    made = _native.Endpoint(
+                        address.host,
+                        address.host_header,
+                        address.port,
+                        address.tls,
+                        self.endpoint.ca_file or None,
+                        self.settings.connections,
+                        self.settings.connect_timeout,
+                        self.settings.stall_timeout,
+                    )
+                except OSError as error:
+                    raise ConfigurationError(f"{error}; check AWS_CA_BUNDLE or ca_bundle") from None
+                self._hosts[address.host] = made
+            return self._buckets.setdefault(bucket, (made, address.prefix))

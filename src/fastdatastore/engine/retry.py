@@ -1,0 +1,161 @@
+"""What an attempt's outcome means: an answer, something to try again (when?), or an error for good (which?)."""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import dataclass
+from enum import Enum
+
+from fastdatastore import _native, errors
+from fastdatastore._native import Report
+from fastdatastore.engine import xml
+from fastdatastore.engine.request import Request
+
+# Exponential back-off with full jitter ("Exponential Backoff And Jitter", AWS architecture blog): the n-th wait is
+# uniform in 0 … min(CAP, BASE × 2ⁿ) seconds. A server that asks to slow down gets a longer base.
+BASE = 0.1
+THROTTLED_BASE = 0.5
+CAP = 10.0
+
+# An endpoint that nobody answers at is most often a wrong one: say so soon.
+CONNECT_ATTEMPTS = 4
+RESOLVE_ATTEMPTS = 2
+# A connection that the server closed while it idled costs no attempt, but not for ever.
+STALE_LIMIT = 8
+
+
+class Kind(Enum):
+    ANSWER = "answer"
+    RETRY = "retry"
+    FREE_RETRY = "free retry"  # at once, and not counted
+    RENEW = "renew"  # after fresh credentials
+    FATAL = "fatal"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    kind: Kind
+    error: errors.S3Error | None = None
+    throttled: bool = False
+    limit: int | None = None  # most attempts for this kind of failure, if lower than the usual
+
+
+_ANSWER = Verdict(Kind.ANSWER)
+
+_THROTTLE_CODES = {"SlowDown", "Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequests"}
+_RETRY_CODES = {"RequestTimeout", "InternalError", "ServiceUnavailable", "OperationAborted", "BadDigest"}
+_EXPIRED_CODES = {"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "InvalidToken"}
+
+_BY_CODE: dict[str, type[errors.S3Error]] = {
+    "NoSuchKey": errors.NotFound,
+    "NoSuchVersion": errors.NotFound,
+    "NoSuchBucket": errors.BucketNotFound,
+    "AccessDenied": errors.AccessDenied,
+    "AllAccessDisabled": errors.AccessDenied,
+    "InvalidAccessKeyId": errors.BadCredentials,
+    "SignatureDoesNotMatch": errors.BadCredentials,
+    "RequestTimeTooSkewed": errors.BadCredentials,
+    "InvalidRange": errors.InvalidRange,
+    "PreconditionFailed": errors.Modified,
+    "BadDigest": errors.IntegrityError,
+    "XAmzContentSHA256Mismatch": errors.IntegrityError,
+}
+_BY_STATUS: dict[int, type[errors.S3Error]] = {
+    401: errors.BadCredentials,
+    403: errors.AccessDenied,
+    404: errors.NotFound,
+    412: errors.Modified,
+    416: errors.InvalidRange,
+}
+_BY_OUTCOME: dict[int, type[errors.S3Error]] = {
+    _native.RESOLVE_FAILED: errors.ConnectError,
+    _native.CONNECT_FAILED: errors.ConnectError,
+    _native.TLS_FAILED: errors.TlsError,
+    _native.DISCONNECTED: errors.ConnectionLost,
+    _native.STALLED: errors.ConnectionLost,
+    _native.PROTOCOL_ERROR: errors.ProtocolError,
+    _native.CANCELLED: errors.ConnectionLost,
+    _native.NO_MEMORY: errors.ConnectionLost,
+}
+_HINTS = {
+    "RequestTimeTooSkewed": "set this machine's clock: it differs from the server's by more than 15 minutes",
+    "SignatureDoesNotMatch": "check the secret key, the region, and that no proxy rewrites requests",
+    "InvalidAccessKeyId": "check the access key, and that it belongs to this endpoint",
+}
+
+
+def make_error(
+    cls: type[errors.S3Error],
+    message: str,
+    request: Request,
+    report: Report,
+    code: str = "",
+    request_id: str = "",
+) -> errors.S3Error:
+    """An error that says which request failed, how often and for how long."""
+    return cls(
+        message,
+        operation=request.operation,
+        bucket=request.bucket,
+        key=request.key,
+        status=report.status,
+        code=code,
+        request_id=request_id or report.headers.get("x-amz-request-id", ""),
+        attempts=request.attempts,
+        elapsed=time.monotonic() - request.started if request.started else 0.0,
+        hint=_HINTS.get(code, ""),
+    )
+
+
+def judge(request: Request, report: Report) -> Verdict:
+    """What is to be done after this attempt."""
+    if report.outcome not in (_native.DONE, _native.CUT):
+        return _judge_transport(request, report)
+    if report.status // 100 == 2 or report.status in request.expected:
+        return _ANSWER
+    return _judge_refusal(request, report)
+
+
+def _judge_transport(request: Request, report: Report) -> Verdict:
+    error = make_error(_BY_OUTCOME[report.outcome], report.why, request, report)
+    if report.outcome == _native.TLS_FAILED:
+        return Verdict(Kind.FATAL, error)
+    if report.outcome == _native.RESOLVE_FAILED:
+        return Verdict(Kind.RETRY, error, limit=RESOLVE_ATTEMPTS)
+    if report.outcome == _native.CONNECT_FAILED:
+        return Verdict(Kind.RETRY, error, limit=CONNECT_ATTEMPTS)
+    if report.outcome == _native.PROTOCOL_ERROR:
+        return Verdict(Kind.RETRY, error, limit=2)
+    if report.outcome == _native.DISCONNECTED and report.reused and not report.status and request.stale < STALE_LIMIT:
+        return Verdict(Kind.FREE_RETRY, error)
+    return Verdict(Kind.RETRY, error)
+
+
+def _judge_refusal(request: Request, report: Report) -> Verdict:
+    code, message, request_id = xml.error_of(report.content)
+    status = report.status
+
+    def error(cls: type[errors.S3Error]) -> errors.S3Error:
+        said = message or f"the server answered {code or 'HTTP ' + str(status)}"
+        return make_error(cls, said, request, report, code, request_id)
+
+    if code in _EXPIRED_CODES:
+        return Verdict(Kind.RENEW, error(errors.ExpiredCredentials))
+    if status == 429 or code in _THROTTLE_CODES or status == 503:
+        return Verdict(Kind.RETRY, error(errors.Throttled), throttled=True)
+    if status >= 500 or code in _RETRY_CODES:
+        return Verdict(Kind.RETRY, error(_BY_CODE.get(code, errors.ServerError)))
+    if status // 100 == 3:
+        where = report.headers.get("x-amz-bucket-region") or report.headers.get("location", "")
+        moved = error(errors.InvalidRequest)
+        moved.hint = f"the bucket lives elsewhere ({where}): set AWS_REGION or the endpoint to that"
+        return Verdict(Kind.FATAL, moved)
+    cls = _BY_CODE.get(code) or _BY_STATUS.get(status, errors.InvalidRequest)
+    return Verdict(Kind.FATAL, error(cls))
+
+
+def delay(attempts: int, throttled: bool) -> float:
+    """Seconds to wait before the next attempt, after `attempts` of them."""
+    base = THROTTLED_BASE if throttled else BASE
+    return random.uniform(0.0, min(CAP, base * 2.0 ** (attempts - 1)))

@@ -1,0 +1,115 @@
+"""What an upload reads from: memory, a file, a file object; any part of it, any number of times."""
+
+from __future__ import annotations
+
+import os
+from io import BufferedIOBase, RawIOBase
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from fastdatastore import _native
+from fastdatastore.errors import LocalFileError, SourceChanged
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+
+class Source(Protocol):
+    """Bytes that can be read again, so that a part can be sent again."""
+
+    size: int
+
+    def part(self, offset: int, length: int) -> Buffer: ...
+
+    def check_unchanged(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class MemorySource:
+    """A bytes-like object; parts are views of it, nothing is copied."""
+
+    def __init__(self, data: Buffer) -> None:
+        try:
+            self._view = memoryview(data).cast("B")
+        except (TypeError, ValueError) as error:
+            raise TypeError(f"the buffer must be C-contiguous ({error}); make it so by a copy") from None
+        self.size = self._view.nbytes
+
+    def part(self, offset: int, length: int) -> Buffer:
+        return self._view[offset : offset + length]
+
+    def check_unchanged(self) -> None:
+        """Memory is the caller's word."""
+
+    def close(self) -> None:
+        self._view = memoryview(b"")
+
+
+class FileSource:
+    """A regular file; parts are read into recycled memory."""
+
+    def __init__(self, pool: _native.BufferPool, path: Path) -> None:
+        self._pool = pool
+        self._path = path
+        try:
+            self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            self._stat = os.fstat(self._fd)
+        except OSError as error:
+            raise LocalFileError(f"cannot read {path}: {error.strerror}; check the path and its permissions") from error
+        if not os.path.isfile(self._fd):  # noqa: PTH113 - a descriptor, not a path
+            os.close(self._fd)
+            raise LocalFileError(f"{path} is not a regular file; give the path of one")
+        self.size = self._stat.st_size
+
+    def part(self, offset: int, length: int) -> Buffer:
+        view = memoryview(self._pool.take(length))
+        at = 0
+        while at < length:
+            try:
+                got = os.preadv(self._fd, [view[at:]], offset + at)
+            except OSError as error:
+                raise LocalFileError(f"cannot read {self._path}: {error.strerror}; check the disk") from error
+            if not got:
+                raise SourceChanged(f"{self._path} shrank while it was uploaded; upload it again when it is at rest")
+            at += got
+        return view
+
+    def check_unchanged(self) -> None:
+        now = os.fstat(self._fd)
+        before = self._stat
+        if (now.st_size, now.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
+            raise SourceChanged(f"{self._path} changed while it was uploaded; upload it again when it is at rest")
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+class FileObjectSource:
+    """A seekable binary file object, read from its start; parts are read into recycled memory."""
+
+    def __init__(self, pool: _native.BufferPool, file: RawIOBase | BufferedIOBase) -> None:
+        self._pool = pool
+        self._file = file
+        self.size = file.seek(0, os.SEEK_END)
+
+    def part(self, offset: int, length: int) -> Buffer:
+        view = memoryview(self._pool.take(length))
+        self._file.seek(offset)
+        at = 0
+        while at < length:
+            got = self._file.readinto(view[at:])
+            if not got:
+                raise SourceChanged(f"{self._file!r} gave {at:,} of {length:,} bytes; do not touch it meanwhile")
+            at += got
+        return view
+
+    def check_unchanged(self) -> None:
+        if self._file.seek(0, os.SEEK_END) != self.size:
+            raise SourceChanged(f"{self._file!r} changed its size while it was uploaded; do not touch it meanwhile")
+
+    def close(self) -> None:
+        """Like metaflow.S3, which closes what it was given."""
+        self._file.close()

@@ -1,0 +1,57 @@
+"""S3's XML replies, read with bounds: no document type, no entities of its own, a size limit."""
+
+from __future__ import annotations
+
+from xml.etree.ElementTree import Element, ParseError, TreeBuilder, XMLParser
+
+MAX_BYTES = 16 << 20
+
+
+class BadXml(ValueError):
+    """Not the XML that S3 sends."""
+
+
+class _NoDoctype(TreeBuilder):
+    def doctype(self, name: str, pubid: str | None, system: str | None) -> None:
+        raise BadXml("a document type is not allowed")
+
+
+def parse(content: bytes) -> Element:
+    """The root element, tags without their namespace.
+
+    Raises:
+        BadXml: Not well-formed, over 16 MiB, or with a document type (the way to entity bombs).
+    """
+    if len(content) > MAX_BYTES:
+        raise BadXml(f"{len(content):,} bytes are over the limit of {MAX_BYTES:,}")
+    # Expat has expanded internal entities by the time that the builder hears of them: so none may be declared.
+    if b"<!DOCTYPE" in content or b"<!ENTITY" in content:
+        raise BadXml("a document type is not allowed")
+    parser = XMLParser(target=_NoDoctype())
+    try:
+        parser.feed(content)
+        root: Element = parser.close()
+    except (ParseError, ValueError, LookupError) as error:
+        raise BadXml(str(error)) from None
+    for element in root.iter():
+        _, _, element.tag = element.tag.rpartition("}")
+    return root
+
+
+def text(element: Element, path: str, default: str = "") -> str:
+    """The text at `path` below the element."""
+    return element.findtext(path) or default
+
+
+def error_of(content: bytes) -> tuple[str, str, str]:
+    """(Code, Message, RequestId) of an error document; empty strings where it is none."""
+    try:
+        root = parse(content)
+    except BadXml:
+        return "", "", ""
+    if root.tag != "Error":
+        found = root.find("Error")
+        if found is None:
+            return "", "", ""
+        root = found
+    return text(root, "Code"), text(root, "Message"), text(root, "RequestId")

@@ -1,0 +1,196 @@
+"""Every error that fastdatastore raises: one flat tree, picklable, each saying what the reader can do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class FastDatastoreError(Exception):
+    """Base of all. `str()` is one or two sentences that end with what to do."""
+
+
+class ConfigurationError(FastDatastoreError, ValueError):
+    """An argument, environment variable or file says something that cannot be used."""
+
+
+class InvalidKey(ConfigurationError):
+    """A bucket name, key or URL that S3 cannot take, such as a key of more than 1,024 bytes."""
+
+
+class InsufficientDiskSpace(FastDatastoreError, OSError):
+    """The disk that results go to is full."""
+
+
+class LocalFileError(FastDatastoreError, OSError):
+    """A local file or directory could not be read or written."""
+
+
+class SourceChanged(FastDatastoreError):
+    """A file grew, shrank or was replaced while it was being uploaded."""
+
+
+class S3Error(FastDatastoreError):
+    """A request failed for good.
+
+    Attributes:
+        message: What happened, without the particulars below.
+        operation: S3's name of it, such as "GetObject".
+        bucket, key: Of the object; "" where none is concerned.
+        status: HTTP status; 0 when there was no answer.
+        code: S3's error code, such as "NoSuchKey"; "" without one.
+        request_id: The server's id of the last attempt; "" without one.
+        attempts: How many requests were made.
+        elapsed: Seconds from the first of them to this error.
+        hint: What the reader can do.
+    """
+
+    hint = "try again; if it lasts, ask the operator of the store, giving the request id"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        operation: str = "",
+        bucket: str = "",
+        key: str = "",
+        status: int = 0,
+        code: str = "",
+        request_id: str = "",
+        attempts: int = 0,
+        elapsed: float = 0.0,
+        hint: str = "",
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.operation = operation
+        self.bucket = bucket
+        self.key = key
+        self.status = status
+        self.code = code
+        self.request_id = request_id
+        self.attempts = attempts
+        self.elapsed = elapsed
+        if hint:
+            self.hint = hint
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self.message, {k: v for k, v in vars(self).items() if k != "message"})
+
+    def __str__(self) -> str:
+        where = f"s3://{self.bucket}/{self.key}" if self.bucket else ""
+        subject = " ".join(part for part in (self.operation, where) if part)
+        facts = []
+        if self.status:
+            facts.append(f"HTTP {self.status}" + (f" {self.code}" if self.code else ""))
+        if self.attempts:
+            facts.append(f"{self.attempts} attempt{'s' if self.attempts > 1 else ''} in {self.elapsed:.1f} s")
+        if self.request_id:
+            facts.append(f"request id {self.request_id}")
+        text = f"{subject}: {self.message}" if subject else self.message
+        if facts:
+            text += f" ({', '.join(facts)})"
+        return f"{text}. What to do: {self.hint}."
+
+
+def _rebuild(cls: type[S3Error], message: str, facts: dict[str, Any]) -> S3Error:
+    return cls(message, **facts)
+
+
+class NotFound(S3Error):
+    """There is no such key."""
+
+    hint = "check the key, and that the object was written before"
+
+
+class BucketNotFound(S3Error):
+    """There is no such bucket."""
+
+    hint = "check the bucket's name and the endpoint, or create the bucket"
+
+
+class AccessDenied(S3Error):
+    """The server refuses these credentials this operation."""
+
+    hint = "check that these credentials may do this, and that they belong to this endpoint"
+
+
+class BadCredentials(AccessDenied):
+    """The access key is unknown, or the signature does not match the secret."""
+
+    hint = (
+        "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (or the profile), the region, and that no proxy "
+        "rewrites requests"
+    )
+
+
+class ExpiredCredentials(AccessDenied):
+    """The session token has expired and refreshing did not help."""
+
+    hint = "sign in again, or renew the token that AWS_SESSION_TOKEN or the credential process gives"
+
+
+class NoCredentials(AccessDenied):
+    """No credentials were found anywhere."""
+
+    hint = (
+        "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile, a web identity or an instance role; "
+        "see the AWS documentation on the credential chain"
+    )
+
+
+class InvalidRange(S3Error):
+    """The range lies outside of the object, or is no range."""
+
+    hint = "ask for an offset below the object's size"
+
+
+class Modified(S3Error):
+    """The object was replaced while it was being read, or a condition of the request does not hold."""
+
+    hint = "read it again"
+
+
+class InvalidRequest(S3Error):
+    """The server says that the request itself is wrong; trying again cannot help."""
+
+    hint = "look at the server's message; if the request looks right, report this as a bug of fastdatastore"
+
+
+class Throttled(S3Error):
+    """The server went on asking to slow down (503, 429) until the attempts were used up."""
+
+    hint = "lower the concurrency, spread the keys over more prefixes, or try later"
+
+
+class ServerError(S3Error):
+    """The server went on failing (5xx) until the attempts were used up."""
+
+
+class ConnectError(S3Error):
+    """No connection: the name does not resolve, or nothing answers at the address."""
+
+    hint = "check the endpoint (AWS_ENDPOINT_URL), its port and the network"
+
+
+class TlsError(S3Error):
+    """The TLS handshake failed; above all, a certificate that does not verify."""
+
+    hint = "give the certificate authority's file in AWS_CA_BUNDLE, or check the endpoint's name"
+
+
+class ConnectionLost(S3Error):
+    """Connections broke or stalled until the attempts were used up."""
+
+    hint = "check the network path to the endpoint"
+
+
+class ProtocolError(S3Error):
+    """What answered does not speak HTTP/1.1, or breaks S3's rules."""
+
+    hint = "check that the endpoint is an S3 server, and that http:// or https:// is right"
+
+
+class IntegrityError(S3Error):
+    """Bytes arrived that are not the ones that were stored or sent; they were thrown away."""
+
+    hint = "try again; if it lasts, the object or the path to it is damaged"

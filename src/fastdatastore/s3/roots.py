@@ -1,0 +1,71 @@
+"""From what a user names (a key below s3root, or a full s3:// URL) to bucket, key and back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fastdatastore.auth.endpoint import check_bucket, check_key
+from fastdatastore.errors import InvalidKey
+
+
+@dataclass(frozen=True)
+class Place:
+    """One object's place.
+
+    Attributes:
+        url: As the user sees it. prefix: the root's URL, None without a root. bucket, key: as S3 sees it.
+    """
+
+    url: str
+    prefix: str | None
+    bucket: str
+    key: str
+
+
+class Root:
+    """What keys are relative to: an s3:// URL, or nothing.
+
+    Raises:
+        InvalidKey: `s3root` is no s3:// URL.
+    """
+
+    def __init__(self, s3root: str | None) -> None:
+        if s3root is not None and (not isinstance(s3root, str) or not s3root.startswith("s3://")):
+            raise InvalidKey(f"s3root must be an s3:// URL such as s3://bucket/prefix, got {s3root!r}")
+        self.url = s3root.rstrip("/") if s3root is not None else None
+        if self.url is not None:
+            check_bucket(_split(self.url)[0])
+
+    def place(self, key: str | None) -> Place:
+        """Of an object. With a root: `key` below it, None or "" being the root itself; without: a full URL."""
+        place = self._resolve(key)
+        check_key(place.key)
+        return place
+
+    def directory(self, key: str | None) -> Place:
+        """Of a listing: the key ends in "/", or is "" for a whole bucket."""
+        place = self._resolve(key)
+        name = place.key.rstrip("/")
+        return Place(place.url.rstrip("/") + "/", place.prefix, place.bucket, name + "/" if name else "")
+
+    def _resolve(self, key: str | None) -> Place:
+        if key is not None and not isinstance(key, str):
+            raise InvalidKey(f"a key must be a str, got {type(key).__name__}")
+        if self.url is not None:
+            if key and key.startswith("s3://"):
+                raise InvalidKey(f"with an s3root, keys are relative to it; got the URL {key!r}")
+            name = (key or "").lstrip("/")
+            url = f"{self.url}/{name}" if name else self.url
+        else:
+            if not key or not key.startswith("s3://"):
+                raise InvalidKey(f"without an s3root a full s3://bucket/key URL is needed, got {key!r}")
+            url = key
+        bucket, name = _split(url)
+        check_bucket(bucket)
+        return Place(url, self.url, bucket, name)
+
+
+def _split(url: str) -> tuple[str, str]:
+    # By hand, because a key may hold "?" and "#". Like metaflow.S3 it strips all slashes behind the bucket.
+    bucket, _, key = url.removeprefix("s3://").partition("/")
+    return bucket, key.lstrip("/")
