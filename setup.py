@@ -37,7 +37,7 @@ NULLSERVER_SOURCES = sorted(
     [
         *glob("native/nullserver/*.c"),
         *glob("native/crc*.c"),
-        *(f"native/{name}.c" for name in ("buf", "poller", "uri", "wake")),
+        *(f"native/{name}.c" for name in ("buf", "http1", "poller", "uri", "wake")),
     ]
 )
 
