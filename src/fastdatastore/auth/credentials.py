@@ -22,6 +22,9 @@ class Credentials:
     secret_key: str = field(repr=False)
     session_token: str | None = field(repr=False, default=None)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise TypeError("credentials are never pickled; pickle the CredentialProvider, which finds them again")
+
 
 class CredentialProvider:
     """Gives the current snapshot. Thread-safe; pickles as its configuration, never with secrets in it.
@@ -83,12 +86,11 @@ class CredentialProvider:
         return Credentials(frozen.access_key, frozen.secret_key, frozen.token or None)
 
     def renew(self, rejected: Credentials) -> Credentials:
-        """A snapshot newer than `rejected`, which a server called expired; the same one when there is no newer."""
+        """A snapshot after a server called `rejected` expired: the whole chain is asked anew, so that files, caches
+        and services are read again. It is `rejected` once more where there is nothing newer."""
         with self._lock:
-            source = self._source
-            if hasattr(source, "_refresh_needed"):
-                self._source = None  # asks the chain again: token files and caches are read anew
-        return self.snapshot() if source is not None else rejected
+            self._session = self._source = None
+        return self.snapshot()
 
 
 def configured_endpoint(provider: CredentialProvider) -> EndpointConfig:

@@ -50,6 +50,8 @@ class EndpointConfig:
         if not self.url:
             return
         parts = urlsplit(self.url)
+        if "@" in parts.netloc:  # not repeated here: there may be a password in it
+            raise ConfigurationError("the endpoint must not hold a user name; give credentials in the AWS variables")
         try:
             port = parts.port
         except ValueError:
@@ -58,7 +60,7 @@ class EndpointConfig:
             raise ConfigurationError(
                 f"the endpoint must be http://host[:port] or https://host[:port], got {self.url!r}"
             )
-        if parts.path not in ("", "/") or parts.query or parts.fragment or parts.username:
+        if parts.path not in ("", "/") or parts.query or parts.fragment:
             raise ConfigurationError(f"the endpoint must be a scheme, a host and a port only, got {self.url!r}")
 
     def address(self, bucket: str) -> Address:

@@ -24,6 +24,7 @@ class Remote:
     def __init__(self, endpoint: EndpointConfig, credentials: CredentialProvider, settings: Settings) -> None:
         self.endpoint = endpoint
         self.settings = settings
+        self.is_tls = endpoint.address("").tls
         self.checksums: bool | None = None
         self._credentials = credentials
         self._lock = threading.Lock()
@@ -34,10 +35,6 @@ class Remote:
     def __repr__(self) -> str:
         checksums = {None: "unknown", True: "kept", False: "not kept"}[self.checksums]
         return f"<Remote {self.endpoint} | checksums {checksums}>"
-
-    @property
-    def is_tls(self) -> bool:
-        return self.endpoint.address("").tls
 
     def snapshot(self) -> Credentials:
         """The credentials that requests are signed with now."""

@@ -50,9 +50,9 @@ class S3:
     def __init__(
         self,
         tmproot: str = ".",
+        *,
         s3root: str | None = None,
         encryption: str | None = None,
-        *,
         endpoint_url: str | None = None,
         client: Client | None = None,
     ) -> None:
@@ -109,8 +109,8 @@ class S3:
         jobs: dict[tuple[str, ByteRange | None], tuple[Place, GetJob | HeadJob, SpillSink]] = {}
         wanted = []
         for item in keys:
-            name, byte_range = _range_of(item)
-            place = self._root.place(name)
+            place = self._root.place(_name_of(item))
+            byte_range = _range_of(place, item)
             wanted.append((place.url, byte_range))
             if wanted[-1] not in jobs:
                 sink = make_sink()
@@ -239,7 +239,10 @@ class S3:
         if content_type:
             headers += (("content-type", content_type),)
         if metadata:
-            headers += ((USER_ATTRIBUTES, json.dumps(metadata)),)
+            try:
+                headers += ((USER_ATTRIBUTES, json.dumps(metadata)),)
+            except (TypeError, ValueError) as error:
+                raise errors.ConfigurationError(f"metadata must be what JSON can hold: {error}") from None
         if self._encryption:
             headers += (("x-amz-server-side-encryption", self._encryption),)
         return headers
@@ -299,31 +302,41 @@ def _client(endpoint_url: str | None) -> Client:
 
 
 def _unpickle(tmproot: str, s3root: str | None, encryption: str | None, client: Client) -> S3:
-    return S3(tmproot, s3root, encryption, client=client)
+    return S3(tmproot, s3root=s3root, encryption=encryption, client=client)
 
 
-def _range_of(item: Any) -> tuple[str | None, ByteRange | None]:
+def _name_of(item: Any) -> str | None:
     if item is None or isinstance(item, str):
-        return item, None
-    try:
-        key, offset, length = item.key, item.offset, item.length
-    except AttributeError:
-        raise errors.InvalidKey(f"a key must be a str or an S3GetObject, got {type(item).__name__}") from None
-    if offset is None and length is None:
-        return key, None
-    offset = offset or 0
+        return item
+    if not all(hasattr(item, name) for name in ("key", "offset", "length")):
+        raise errors.InvalidKey(f"a key must be a str or an S3GetObject, got {type(item).__name__}")
+    return item.key  # type: ignore[no-any-return]
+
+
+def _range_of(place: Place, item: Any) -> ByteRange | None:
+    if item is None or isinstance(item, str) or (item.offset is None and item.length is None):
+        return None
+    offset = item.offset or 0
+    if item.length is not None and item.length < 0:
+        return ByteRange(suffix=-item.length)  # as metaflow.S3 has it, whatever the offset
     if offset < 0:
-        raise errors.InvalidRange(f"the offset must not be negative, got {offset}", operation="GetObject", key=key)
-    if length is not None and length < 0:
-        return key, ByteRange(suffix=-length)
-    return key, ByteRange(offset, length)
+        raise errors.InvalidRange(
+            f"the offset must not be negative, got {offset}",
+            operation="GetObject",
+            bucket=place.bucket,
+            key=place.key,
+        )
+    return ByteRange(offset, item.length)
 
 
 def _value_of(place: Place, value: Value | None, path: str | None) -> Buffer | Path | RawIOBase | BufferedIOBase:
     if path is not None:
         return Path(path)
     if isinstance(value, str):
-        return value.encode()
+        try:
+            return value.encode()
+        except UnicodeEncodeError as error:
+            raise errors.ConfigurationError(f"the text for {place.url} is not valid Unicode: {error.reason}") from None
     if isinstance(value, (RawIOBase, BufferedIOBase)):
         if not (value.readable() and value.seekable()):
             raise errors.ConfigurationError(f"the file object for {place.url} must be readable and seekable")
