@@ -102,7 +102,11 @@ test-long: $(VENV)/.installed $(VENV)/.dev ## soaks, multi-gigabyte objects, fuz
 
 # Plain C programs: everything but module*.c, the only files that know Python.
 LIBRARY_SOURCES := $(filter-out native/module%.c,$(NATIVE_SOURCES))
-THREADED_TESTS := $(filter native/tests/test_plane% native/tests/test_loop% native/tests/test_crc.c,$(TEST_SOURCES))
+THREADED_TESTS := $(filter native/tests/test_plane% native/tests/test_queue.c native/tests/test_bufferpool.c \
+	native/tests/test_crc.c,$(TEST_SOURCES))
+PLANE_TESTS := $(filter native/tests/test_plane%,$(TEST_SOURCES))
+# The plane's tests talk to a scripted server.
+TEST_HELPERS := native/tests/scripted.c native/tests/certificates.c
 C_FLAGS := -std=c11 -pthread -Wall -Wextra -Wshadow -Wstrict-prototypes -Werror -Inative
 
 asan_FLAGS := -g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
@@ -131,24 +135,34 @@ build/$(1)/%.o: native/%.c $(NATIVE_HEADERS) Makefile
 	$$($(1)_CC) $(C_FLAGS) $$($(1)_FLAGS) $$(openssl_cflags) -c $$< -o $$@
 build/$(1)/library.a: $(LIBRARY_SOURCES:native/%.c=build/$(1)/%.o)
 	rm -f $$@ && ar rcs $$@ $$^
-build/$(1)/tests/test_%: build/$(1)/tests/test_%.o build/$(1)/library.a
+build/$(1)/tests/helpers.a: $(TEST_HELPERS:native/%.c=build/$(1)/%.o)
+	rm -f $$@ && ar rcs $$@ $$^
+build/$(1)/tests/test_%: build/$(1)/tests/test_%.o build/$(1)/tests/helpers.a build/$(1)/library.a
 	$$($(1)_CC) $$($(1)_FLAGS) -pthread $$^ $$(openssl_libs) -o $$@
 endef
 $(foreach kind,asan tsan fuzz,$(eval $(call sanitized,$(kind))))
+
+# The plane again on poll(), which other systems than Linux have: this poller.o comes before the library's.
+build/asan/poll/poller.o: native/poller.c $(NATIVE_HEADERS) Makefile
+	mkdir -p $(@D)
+	$(asan_CC) $(C_FLAGS) $(asan_FLAGS) -DFDS_POLLER_POLL -c $< -o $@
+build/asan/poll/test_%: build/asan/tests/test_%.o build/asan/tests/helpers.a build/asan/poll/poller.o build/asan/library.a
+	$(asan_CC) $(asan_FLAGS) -pthread $^ $(openssl_libs) -o $@
 
 build/fuzz/tests/fuzz_%: build/fuzz/tests/fuzz_%.o build/fuzz/library.a
 	$(fuzz_CC) $(asan_FLAGS) -fsanitize=fuzzer -pthread $^ $(openssl_libs) -o $@
 
 ASAN_TESTS := $(TEST_SOURCES:native/%.c=build/asan/%)
+POLL_TESTS := $(PLANE_TESTS:native/tests/%.c=build/asan/poll/%)
 TSAN_TESTS := $(THREADED_TESTS:native/%.c=build/tsan/%)
 
 .PHONY: native-tests
 native-tests:
-	$(MAKE) -j2 $(ASAN_TESTS) $(TSAN_TESTS)
+	$(MAKE) -j2 $(ASAN_TESTS) $(POLL_TESTS) $(TSAN_TESTS)
 
 .PHONY: test-native
 test-native: native-tests ## the C tests under ASan, UBSan and TSan
-	for test in $(ASAN_TESTS); do echo "$$test"; $$test || exit 1; done
+	for test in $(ASAN_TESTS) $(POLL_TESTS); do echo "$$test"; $$test || exit 1; done
 	for test in $(TSAN_TESTS); do echo "$$test"; $(tsan_RUN) $$test || exit 1; done
 
 .PHONY: fuzz
@@ -164,7 +178,7 @@ run-fuzzer-%: build/fuzz/tests/%
 
 # Warnings depend on the compiler and on optimisation, so compile for real, by each compiler that is here.
 LINT_COMPILERS = $(shell for compiler in gcc clang; do command -v $$compiler >/dev/null && echo $$compiler; done)
-LINT_SOURCES := $(NATIVE_SOURCES) $(NULLSERVER_SOURCES) $(TEST_SOURCES) $(FUZZ_SOURCES)
+LINT_SOURCES := $(NATIVE_SOURCES) $(NULLSERVER_SOURCES) $(TEST_SOURCES) $(TEST_HELPERS) $(FUZZ_SOURCES)
 
 .PHONY: lint-c
 lint-c: $(VENV)/.created

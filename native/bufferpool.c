@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #define SMALL_STEP ((size_t)64 << 10)
 #define HUGE_PAGE ((size_t)2 << 20)
@@ -19,6 +20,7 @@ struct region {
 struct fds_bufferpool {
     atomic_int references;
     pthread_mutex_t lock;
+    pid_t owner; /* whose free list it is: see forget_parents */
     region *newest, *oldest;
     size_t free_limit;
     fds_bufferpool_state state;
@@ -31,6 +33,7 @@ fds_bufferpool *fds_bufferpool_new(size_t free_limit) {
     atomic_init(&pool->references, 1);
     pthread_mutex_init(&pool->lock, NULL);
     pool->free_limit = free_limit;
+    pool->owner = getpid();
     return pool;
 }
 
@@ -93,6 +96,20 @@ static void unlink_region(fds_bufferpool *pool, region *entry) {
     pool->state.free_regions--;
 }
 
+/* With the lock held. In a fork's child the regions on the free list are not there (or other memory is in their
+ * place by now): only their entries are given back. */
+static void forget_parents(fds_bufferpool *pool) {
+    if (pool->owner == getpid())
+        return;
+    pool->owner = getpid();
+    for (region *entry = pool->newest, *older; entry; entry = older) {
+        older = entry->older;
+        free(entry);
+    }
+    pool->newest = pool->oldest = NULL;
+    pool->state.free_bytes = pool->state.free_regions = 0;
+}
+
 /* The newest free region (its pages may still be in the cache) that fits without wasting more than a quarter. */
 static region *find_free(fds_bufferpool *pool, size_t capacity) {
     size_t most = capacity + capacity / 4;
@@ -107,6 +124,7 @@ void *fds_bufferpool_take(fds_bufferpool *pool, size_t size, size_t *capacity) {
     if (!wanted)
         return NULL;
     pthread_mutex_lock(&pool->lock);
+    forget_parents(pool);
     region *entry = find_free(pool, wanted);
     if (entry) {
         unlink_region(pool, entry);
@@ -150,6 +168,7 @@ void fds_bufferpool_give(fds_bufferpool *pool, void *memory, size_t capacity) {
     }
     region *evicted = NULL;
     pthread_mutex_lock(&pool->lock);
+    forget_parents(pool);
     pool->state.in_use_bytes -= capacity;
     pool->state.in_use_regions--;
     if (entry) {
@@ -173,6 +192,7 @@ void fds_bufferpool_give(fds_bufferpool *pool, void *memory, size_t capacity) {
 
 fds_bufferpool_state fds_bufferpool_look(fds_bufferpool *pool) {
     pthread_mutex_lock(&pool->lock);
+    forget_parents(pool);
     fds_bufferpool_state state = pool->state;
     pthread_mutex_unlock(&pool->lock);
     return state;
@@ -180,6 +200,7 @@ fds_bufferpool_state fds_bufferpool_look(fds_bufferpool *pool) {
 
 void fds_bufferpool_trim(fds_bufferpool *pool) {
     pthread_mutex_lock(&pool->lock);
+    forget_parents(pool);
     region *all = pool->newest;
     pool->newest = pool->oldest = NULL;
     pool->state.free_bytes = pool->state.free_regions = 0;

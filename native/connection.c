@@ -42,13 +42,15 @@ void fds_connection_want(fds_connection *connection, int interest) {
     fds_poller *poller = connection->pool->loop->poller;
     if (interest == connection->interest)
         return;
+    int failed = 0; /* no kernel memory or watches left: asked for again at the next change, and the timeouts hold */
     if (interest < 0)
         fds_poller_remove(poller, connection->fd);
     else if (connection->interest < 0)
-        fds_poller_add(poller, connection->fd, interest, connection);
+        failed = fds_poller_add(poller, connection->fd, interest, connection);
     else
-        fds_poller_modify(poller, connection->fd, interest, connection);
-    connection->interest = interest;
+        failed = fds_poller_modify(poller, connection->fd, interest, connection);
+    if (!failed)
+        connection->interest = interest;
 }
 
 static void unlink_idle(fds_connection *connection) {
@@ -131,7 +133,9 @@ static void begin(fds_connection *connection) {
     connection->progress = attempt->started = pool->loop->now;
     attempt->reused = connection->served;
     connection->out_sent = connection->body_span = connection->body_offset = 0;
+    connection->out_body = 0;
     connection->in_size = connection->in_start = connection->scanned = 0;
+    connection->interim = 0;
     connection->target_span = connection->target_offset = 0;
     connection->have_head = connection->to_target = false;
     connection->sending = true;
@@ -144,7 +148,7 @@ static void begin(fds_connection *connection) {
         for (; connection->body_span < attempt->body_count; connection->body_span++) {
             const fds_span *span = &attempt->body[connection->body_span];
             fds_buf_add(&connection->out, span->data, span->size);
-            attempt->sent += span->size;
+            connection->out_body += span->size;
         }
         if (connection->out.failed) {
             fds_connection_fail(connection, FDS_NO_MEMORY, "out of memory for the request");
@@ -156,8 +160,7 @@ static void begin(fds_connection *connection) {
 
 void fds_connection_serve(fds_connection *connection, fds_attempt *attempt) {
     connection->attempt = attempt;
-    const fds_address *address = &connection->pool->addresses[connection->address];
-    fds_address_text(address, attempt->peer, sizeof attempt->peer);
+    memcpy(attempt->peer, connection->peer, sizeof attempt->peer);
     begin(connection);
 }
 
@@ -165,7 +168,7 @@ void fds_connection_proceed(fds_connection *connection) {
     connection->state = FDS_ACTIVE;
     connection->to_target = connection->attempt->target_count > 0;
     connection->progress = connection->pool->loop->now;
-    fds_connection_want(connection, FDS_READABLE);
+    fds_connection_want(connection, FDS_READABLE | (connection->sending ? FDS_WRITABLE : 0));
     fds_connection_ready(connection, FDS_READABLE);
 }
 
@@ -199,7 +202,10 @@ static void shake_hands(fds_connection *connection) {
     default: {
         char why[200];
         fds_tls_error(connection->tls, why, sizeof why);
-        fds_connection_fail(connection, FDS_TLS_FAILED, why);
+        if (fds_tls_refused(connection->tls))
+            fds_connection_fail(connection, FDS_TLS_FAILED, why);
+        else /* a server that is busy or going down hangs up, too: that is no verdict on its certificate */
+            connect_failed(connection, why);
     }
     }
 }
@@ -263,7 +269,8 @@ void fds_connection_open(fds_hostpool *pool, fds_attempt *attempt) {
     pool->connection_count++;
 
     const fds_address *address = &pool->addresses[connection->address];
-    fds_address_text(address, attempt->peer, sizeof attempt->peer);
+    fds_address_text(address, connection->peer, sizeof connection->peer);
+    memcpy(attempt->peer, connection->peer, sizeof attempt->peer);
     connection->fd = new_socket(address->address.ss_family);
     if (connection->fd < 0) {
         char why[120];
@@ -281,10 +288,11 @@ void fds_connection_open(fds_hostpool *pool, fds_attempt *attempt) {
 
 /* ---- events ---- */
 
-/* TLS may hold received bytes back when a turn ends with its budget spent; the poller will not tell of them. */
+/* TLS may hold received bytes back when a turn ends with its budget spent; the poller will not tell of them. (After a
+ * read that found nothing, what is pending is the beginning of a record, and its rest comes by the socket.) */
 static void come_again(fds_connection *connection) {
     fds_loop *loop = connection->pool->loop;
-    if (connection->state != FDS_ACTIVE || !connection->tls || connection->on_again ||
+    if (connection->state != FDS_ACTIVE || !connection->tls || connection->on_again || connection->drained ||
         !fds_tls_pending(connection->tls))
         return;
     connection->on_again = true;
@@ -301,7 +309,8 @@ void fds_connection_ready(fds_connection *connection, int ready) {
         shake_hands(connection);
         return;
     case FDS_ACTIVE:
-        if (connection->sending && (ready & FDS_WRITABLE))
+        /* Sending may have asked for FDS_READABLE alone. */
+        if (connection->sending && ((ready & FDS_WRITABLE) || !(connection->interest & FDS_WRITABLE)))
             fds_connection_send(connection);
         if ((ready & FDS_READABLE) && !fds_connection_receive(connection))
             return;
@@ -333,7 +342,7 @@ void fds_connection_tick(fds_connection *connection) {
         return;
     case FDS_HANDSHAKING:
         if (quiet > endpoint->connect_timeout)
-            fds_connection_fail(connection, FDS_STALLED, "the TLS handshake made no progress");
+            connect_failed(connection, "the TLS handshake made no progress");
         return;
     case FDS_ACTIVE: {
         int64_t limit = connection->attempt->stall_timeout;

@@ -24,20 +24,24 @@ struct fds_connection {
     int fd;
     int interest; /* as the poller knows it; -1: it does not know the descriptor */
     size_t address;
+    char peer[64];
     fds_tls *tls;
     bool served; /* at least one request */
     bool on_again;
+    bool drained; /* the last read found nothing more to be had */
     int64_t progress; /* when a byte last moved, or the state began */
 
     /* Sending: the head (and what is small enough to travel with it), then the body's spans. */
     fds_buf out;
     size_t out_sent;
+    size_t out_body; /* of `out`, this much at its end is the body's */
     size_t body_span, body_offset;
     bool sending;
 
     /* Receiving. */
     char *in; /* FDS_HEAD_MAX bytes: the head and what came with it; chunked and unsized bodies */
     size_t in_size, in_start, scanned;
+    int interim; /* 1xx heads before the answer */
     bool have_head;
     fds_response_head head;
     uint64_t body_left;

@@ -148,7 +148,10 @@ void fds_hostpool_tick(fds_hostpool *pool) {
 }
 
 bool fds_hostpool_unused(const fds_hostpool *pool) {
-    return !pool->connections && !pool->waiting && !pool->resolving && atomic_load(&pool->endpoint->references) == 1;
+    /* Other loops' pools hold references, too: what has been quiet for long is no loss either. */
+    bool stale = pool->loop->now - pool->resolved_at > ADDRESSES_FRESH_FOR;
+    return !pool->connections && !pool->waiting && !pool->resolving &&
+           (stale || atomic_load(&pool->endpoint->references) == 1);
 }
 
 void fds_hostpool_close(fds_hostpool *pool) {

@@ -172,6 +172,9 @@ void fds_loop_stop(fds_loop *loop) {
     atomic_store(&loop->stop, true);
     fds_wake_signal(&loop->wake);
     pthread_join(loop->thread, NULL);
+}
+
+void fds_loop_clear(fds_loop *loop) {
     for (fds_resolution *next; loop->resolutions; loop->resolutions = next) {
         next = loop->resolutions->next;
         free(loop->resolutions);
@@ -184,6 +187,9 @@ void fds_loop_stop(fds_loop *loop) {
 void fds_loop_hold(fds_loop *loop) {
     atomic_store(&loop->hold, true);
     pthread_mutex_lock(&loop->safe_point);
+}
+
+void fds_loop_hold_inbox(fds_loop *loop) {
     pthread_mutex_lock(&loop->inbox_lock);
 }
 

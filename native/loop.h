@@ -41,8 +41,10 @@ typedef struct {
 } fds_loop;
 
 int fds_loop_start(fds_loop *loop, fds_resolver *resolver); /* 0, or -1 with errno */
-void fds_loop_stop(fds_loop *loop);                         /* cancels what is in flight, joins, frees */
+void fds_loop_stop(fds_loop *loop);                         /* cancels and reports what is in flight, joins */
+void fds_loop_clear(fds_loop *loop);                        /* then: frees what is in it */
 void fds_loop_hold(fds_loop *loop);                         /* before a fork: waits for the safe point, keeps it */
+void fds_loop_hold_inbox(fds_loop *loop);                   /* then, when all loops are held */
 void fds_loop_release(fds_loop *loop);                      /* after it, in the parent */
 void fds_loop_abandon(fds_loop *loop);                      /* after it, in the child: only closes descriptors */
 

@@ -2,6 +2,7 @@
 #include "module.h"
 
 #include "clock.h"
+#include "request.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -16,6 +17,7 @@ struct py_attempt {
     PyObject *tag;       /* borrowed from the order */
     Py_buffer *buffers;
     size_t buffer_count;
+    int paused;          /* its head has been taken, its target is awaited */
     fds_span *spans;     /* of the body, then of the target; one more for a target that is set on proceeding */
 };
 
@@ -163,6 +165,9 @@ static py_attempt *read_order(module_state *state, PyObject *order) {
         return NULL;
     }
     size_t query_count = (size_t)PyTuple_Size(query), header_count = (size_t)PyTuple_Size(headers);
+    if (header_count > FDS_REQUEST_HEADERS_MAX)
+        return (void *)PyErr_Format(PyExc_ValueError, "a request has at most %d headers, got %zu",
+                                    FDS_REQUEST_HEADERS_MAX, header_count);
     size_t body_count = (size_t)count_of(body), target_count = (size_t)count_of(target);
     size_t buffers = body_count + target_count + 1;
     py_attempt *self = PyMem_Calloc(1, sizeof *self + (query_count + header_count) * sizeof(fds_pair) +
@@ -415,7 +420,8 @@ static PyObject *queue_take(PyObject *object, PyObject *arguments) {
         fds_attempt *attempt;
         while (PyList_Size(reports) < most && (attempt = fds_queue_take(self->queue, &kind))) {
             py_attempt *finished = (py_attempt *)attempt;
-            PyObject *report = make_report(state_of(self), finished, kind == FDS_REPORT_PAUSED);
+            finished->paused = kind == FDS_REPORT_PAUSED;
+            PyObject *report = make_report(state_of(self), finished, finished->paused);
             if (kind == FDS_REPORT_FINISHED) {
                 unlink_attempt(self, finished);
                 free_attempt(finished);
@@ -451,11 +457,12 @@ static PyObject *queue_proceed(PyObject *object, PyObject *arguments) {
     if (!PyArg_ParseTuple(arguments, "OOO:proceed", &tag, &target, &crc) || read_crc(crc, &download_crc) < 0)
         return NULL;
     for (py_attempt *attempt = self->in_flight; attempt; attempt = attempt->next) {
-        if (attempt->tag != tag || attempt->attempt.target_count)
+        if (attempt->tag != tag || !attempt->paused)
             continue;
         size_t at = attempt->buffer_count;
         if (read_buffer(attempt, target, PyBUF_WRITABLE) < 0)
             return NULL;
+        attempt->paused = 0;
         attempt->attempt.target = &attempt->spans[at];
         attempt->attempt.target_count = 1;
         attempt->attempt.download_crc = download_crc;

@@ -14,9 +14,12 @@ struct fds_plane {
 };
 
 static void stop(fds_plane *plane, int count) {
-    fds_resolver_free(plane->resolver); /* first: it writes into the loops' inboxes */
     for (int i = 0; i < count; i++)
         fds_loop_stop(&plane->loops[i]);
+    /* In between: the loops' threads ask it, and it writes into the loops' inboxes. */
+    fds_resolver_free(plane->resolver);
+    for (int i = 0; i < count; i++)
+        fds_loop_clear(&plane->loops[i]);
     free(plane);
 }
 
@@ -93,6 +96,9 @@ int fds_plane_in_flight(const fds_plane *plane) {
 void fds_plane_before_fork(fds_plane *plane) {
     for (int i = 0; i < plane->loop_count; i++)
         fds_loop_hold(&plane->loops[i]);
+    /* Only when no loop works any more: one that asks the resolver waits for it while it waits for an inbox. */
+    for (int i = 0; i < plane->loop_count; i++)
+        fds_loop_hold_inbox(&plane->loops[i]);
 }
 
 void fds_plane_after_fork_in_parent(fds_plane *plane) {

@@ -76,6 +76,7 @@ struct fds_poller {
     struct pollfd *fds;
     void **owners;
     size_t count, capacity;
+    size_t next; /* where the next wait begins to look, so that each gets its turn when more are ready than fit */
 };
 
 fds_poller *fds_poller_new(void) {
@@ -143,7 +144,8 @@ int fds_poller_wait(fds_poller *poller, fds_event *events, int max, int timeout_
     if (poll(poller->fds, (nfds_t)poller->count, timeout_ms) <= 0)
         return 0;
     int found = 0;
-    for (size_t i = 0; i < poller->count && found < max; i++) {
+    for (size_t step = 0; step < poller->count && found < max; step++) {
+        size_t i = poller->next++ % poller->count;
         short ready = poller->fds[i].revents;
         int mask = 0;
         if (ready & (POLLIN | POLLERR | POLLHUP | POLLNVAL))

@@ -3,6 +3,7 @@
 #include "attempt.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 fds_queue *fds_queue_new(void) {
     fds_queue *queue = calloc(1, sizeof *queue);
@@ -13,6 +14,7 @@ fds_queue *fds_queue_new(void) {
         return NULL;
     }
     atomic_init(&queue->references, 1);
+    queue->owner = getpid();
     pthread_mutex_init(&queue->lock, NULL);
     return queue;
 }
@@ -54,7 +56,8 @@ fds_attempt *fds_queue_take(fds_queue *queue, fds_report_kind *kind) {
         queue->first = attempt->next;
         if (!queue->first) {
             queue->last = NULL;
-            fds_wake_clear(&queue->wake);
+            if (queue->owner == getpid())
+                fds_wake_clear(&queue->wake);
         }
         attempt->next = NULL;
         attempt->reported = false;

@@ -10,6 +10,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/types.h>
 
 struct fds_attempt;
 
@@ -20,6 +21,7 @@ typedef enum {
 
 typedef struct {
     atomic_int references;
+    pid_t owner; /* a fork's child shares the wake descriptor: it must not take its parent's wake-up away */
     pthread_mutex_t lock;
     fds_wake wake;
     struct fds_attempt *first, *last;

@@ -16,6 +16,7 @@
 #define BYTES_A_READ ((size_t)1 << 20)
 #define BYTES_A_TURN ((size_t)4 << 20)
 #define ERROR_CONTENT_MAX ((size_t)64 << 10)
+#define INTERIM_MAX 100 /* a server that has endless 1xx for us would never let go of the loop */
 
 static fds_io_result read_some(fds_connection *connection, void *data, size_t size, size_t *got) {
     fds_io_result result;
@@ -31,6 +32,7 @@ static fds_io_result read_some(fds_connection *connection, void *data, size_t si
         else
             result = errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ? FDS_IO_WANT_READ : FDS_IO_ERROR;
     }
+    connection->drained = result != FDS_IO_OK;
     if (result == FDS_IO_OK)
         connection->progress = connection->pool->loop->now;
     return result;
@@ -147,6 +149,10 @@ static bool receive_head(fds_connection *connection, bool *wait) {
         if (parsed == FDS_PARSE_OK) {
             if (connection->head.status >= 200)
                 break;
+            if (++connection->interim > INTERIM_MAX) {
+                fds_connection_fail(connection, FDS_PROTOCOL_ERROR, "the server sent over 100 interim responses");
+                return false;
+            }
             connection->in_start += connection->head.head_size; /* 1xx: the real answer follows */
             connection->scanned = 0;
             continue;
@@ -233,6 +239,8 @@ static bool receive_sized(fds_connection *connection, size_t *budget) {
             size_t want = connection->body_left < BYTES_A_READ ? (size_t)connection->body_left : BYTES_A_READ;
             if (want > limit - attempt->content.size)
                 want = limit - attempt->content.size;
+            if (!want)
+                return end_unlanded(connection, FULL);
             if (!fds_buf_reserve(&attempt->content, want))
                 return end_unlanded(connection, FAILED);
             room = (fds_span){attempt->content.data + attempt->content.size, want};

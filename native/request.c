@@ -6,7 +6,6 @@
 #include <time.h>
 
 #define LITERAL(text) ((fds_str){(text), sizeof(text) - 1})
-#define MAX_SIGNED_HEADERS 48
 
 static const fds_str CHECKSUM_HEADERS[FDS_CRC_COUNT] = {
     [FDS_CRC32] = {"x-amz-checksum-crc32", 20},
@@ -68,10 +67,10 @@ static int sign(fds_buf *out, fds_attempt *attempt, fds_signing_key *key, fds_st
 }
 
 int fds_request_head(fds_buf *out, fds_attempt *attempt, fds_signing_key *key) {
-    if (attempt->header_count + 2 > MAX_SIGNED_HEADERS)
+    if (attempt->header_count > FDS_REQUEST_HEADERS_MAX)
         return -1;
     uint64_t body_size = fds_attempt_body_size(attempt);
-    fds_pair headers[MAX_SIGNED_HEADERS];
+    fds_pair headers[FDS_REQUEST_HEADERS_MAX + 2];
     size_t count = 0;
     fds_buf base64 = {0};
     headers[count++] = (fds_pair){LITERAL("host"),

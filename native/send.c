@@ -37,14 +37,21 @@ static int gather(const fds_connection *connection, struct iovec *parts) {
     return count;
 }
 
+/* How much of the body at the end of `out` has been sent. */
+static size_t body_sent_with_head(const fds_connection *connection) {
+    size_t head = connection->out.size - connection->out_body;
+    return connection->out_sent > head ? connection->out_sent - head : 0;
+}
+
 static void advance(fds_connection *connection, size_t sent) {
     fds_attempt *attempt = connection->attempt;
     size_t head = connection->out.size - connection->out_sent;
     if (head > sent)
         head = sent;
+    size_t before = body_sent_with_head(connection);
     connection->out_sent += head;
     sent -= head;
-    attempt->sent += sent;
+    attempt->sent += body_sent_with_head(connection) - before + sent;
     while (connection->body_span < attempt->body_count) {
         size_t left = attempt->body[connection->body_span].size - connection->body_offset;
         if (sent < left) {

@@ -82,8 +82,7 @@ fds_tls_context *fds_tls_context_new(const char *ca_file, char *why, size_t why_
     /* AES-128-GCM costs the least on processors with AES instructions; the server still has the last word. */
     SSL_CTX_set_ciphersuites(ssl, "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256");
     SSL_CTX_set_cipher_list(ssl, "ECDHE+AES128+AESGCM:ECDHE+AESGCM:ECDHE+CHACHA20:!aNULL:!eNULL");
-    SSL_CTX_set_mode(ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
-                              SSL_MODE_RELEASE_BUFFERS);
+    SSL_CTX_set_mode(ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_CTX_set_read_ahead(ssl, 1);
     SSL_CTX_set_default_read_buffer_len(ssl, READ_AHEAD_BYTES);
     /* A peer that hangs up without close_notify is judged by its Content-Length, like one without TLS. */
@@ -159,24 +158,32 @@ static fds_io_result judge(fds_tls *tls, int result) {
 
 fds_io_result fds_tls_handshake(fds_tls *tls) {
     errno = 0;
+    ERR_clear_error();
     int result = SSL_do_handshake(tls->ssl);
     return result == 1 ? FDS_IO_OK : judge(tls, result);
 }
 
 fds_io_result fds_tls_read(fds_tls *tls, void *data, size_t size, size_t *done) {
     errno = 0;
+    ERR_clear_error(); /* SSL_get_error takes what others left in the queue for ours */
     int result = SSL_read_ex(tls->ssl, data, size, done);
     return result == 1 ? FDS_IO_OK : judge(tls, result);
 }
 
 fds_io_result fds_tls_write(fds_tls *tls, const void *data, size_t size, size_t *done) {
     errno = 0;
+    ERR_clear_error();
     int result = SSL_write_ex(tls->ssl, data, size, done);
     return result == 1 ? FDS_IO_OK : judge(tls, result);
 }
 
 bool fds_tls_pending(const fds_tls *tls) {
     return SSL_has_pending(tls->ssl);
+}
+
+bool fds_tls_refused(const fds_tls *tls) {
+    return tls->error && ERR_GET_LIB(tls->error) != ERR_LIB_SYS &&
+           !(ERR_GET_LIB(tls->error) == ERR_LIB_SSL && ERR_GET_REASON(tls->error) == SSL_R_UNEXPECTED_EOF_WHILE_READING);
 }
 
 void fds_tls_error(const fds_tls *tls, char *why, size_t why_size) {

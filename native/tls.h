@@ -27,6 +27,8 @@ fds_io_result fds_tls_read(fds_tls *tls, void *data, size_t size, size_t *done);
 fds_io_result fds_tls_write(fds_tls *tls, const void *data, size_t size, size_t *done);
 bool fds_tls_pending(const fds_tls *tls); /* bytes have been received that the socket no longer shows */
 
+/* After a handshake that failed: true when TLS itself did, false when the connection ended under it. */
+bool fds_tls_refused(const fds_tls *tls);
 /* After FDS_IO_ERROR: a sentence on what failed. After a handshake: "TLSv1.3 TLS_AES_128_GCM_SHA256". */
 void fds_tls_error(const fds_tls *tls, char *why, size_t why_size);
 void fds_tls_describe(const fds_tls *tls, char *text, size_t size);

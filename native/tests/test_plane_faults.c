@@ -1,0 +1,228 @@
+/* What bad servers and bad networks become: each fault has its outcome and a sentence. */
+#define _GNU_SOURCE
+#include "plane_fixture.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* One GET without target; `why` is what the report has to say. */
+static void check_fault(const scripted_step *script, fds_outcome outcome, const char *why) {
+    scripted *server = scripted_play(script);
+    fixture f = fixture_open(scripted_port(server));
+    fds_attempt *attempt = new_get(&f, "/key");
+    attempt->stall_timeout = 200 * FDS_MS;
+    if (RUN_TO(&f, attempt, outcome) && !CHECK(strstr(attempt->why, why) != NULL))
+        fprintf(stderr, "    it said: %s\n", attempt->why);
+    free_attempt(attempt);
+    fixture_close(&f);
+    scripted_stop(server);
+}
+
+static void what_is_not_http_is_a_protocol_error(void) {
+    check_fault((const scripted_step[]){READ_HEAD, SEND("SSH-2.0-OpenSSH_9.2\r\n"), HANG, END}, FDS_PROTOCOL_ERROR,
+                "not HTTP/1.x");
+    check_fault((const scripted_step[]){READ_HEAD, SEND("HTTP/1.1 OK 200\r\n\r\n"), HANG, END}, FDS_PROTOCOL_ERROR,
+                "status line");
+    check_fault((const scripted_step[]){READ_HEAD, SEND("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nxyz\r\n"),
+                                        HANG, END},
+                FDS_PROTOCOL_ERROR, "hexadecimal");
+}
+
+static void a_head_over_64_kib_is_a_protocol_error(void) {
+    char *line = malloc(70000);
+    memset(line, 'x', 70000);
+    check_fault((const scripted_step[]){READ_HEAD, SEND("HTTP/1.1 200 OK\r\nx: "), SEND_DATA(line, 70000), HANG, END},
+                FDS_PROTOCOL_ERROR, "64 KiB");
+    free(line);
+}
+
+static void endless_interim_responses_are_a_protocol_error(void) {
+    check_fault((const scripted_step[]){READ_HEAD, SEND("HTTP/1.1 102 Processing\r\n\r\n"), READ_BODY, END},
+                FDS_DISCONNECTED, "before a response");
+    enum { COUNT = 200 };
+    static const char one[] = "HTTP/1.1 102 Processing\r\n\r\n";
+    size_t size = sizeof one - 1;
+    char *many = malloc(COUNT * size);
+    for (size_t i = 0; i < COUNT; i++)
+        memcpy(many + i * size, one, size);
+    check_fault((const scripted_step[]){READ_HEAD, SEND_DATA(many, COUNT * size), HANG, END}, FDS_PROTOCOL_ERROR,
+                "interim");
+    free(many);
+}
+
+static void an_early_end_is_a_disconnection_that_says_where(void) {
+    check_fault((const scripted_step[]){READ_HEAD, END}, FDS_DISCONNECTED, "before a response");
+    check_fault((const scripted_step[]){READ_HEAD, RESET}, FDS_DISCONNECTED, "before a response");
+    check_fault((const scripted_step[]){READ_HEAD, HALF_CLOSE, HANG, END}, FDS_DISCONNECTED, "before a response");
+    check_fault((const scripted_step[]){READ_HEAD, SEND("HTTP/1.1 200 OK\r\nconten"), END}, FDS_DISCONNECTED,
+                "within the response head");
+    check_fault((const scripted_step[]){READ_HEAD, SEND(OK_HEAD(100) "0123456789"), END}, FDS_DISCONNECTED,
+                "90 bytes before the end");
+    check_fault((const scripted_step[]){READ_HEAD, SEND(OK_HEAD(100) "0123456789"), PAUSE(30), RESET}, FDS_DISCONNECTED,
+                "90 bytes before the end");
+    check_fault((const scripted_step[]){READ_HEAD,
+                                        SEND("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n"),
+                                        END},
+                FDS_DISCONNECTED, "within the body");
+    check_fault((const scripted_step[]){READ_HEAD, SEND("HTTP/1.1 200 OK\r\n\r\nhello"), PAUSE(30), RESET},
+                FDS_DISCONNECTED, "within the body");
+}
+
+static void silence_is_a_stall_wherever_it_begins(void) {
+    check_fault((const scripted_step[]){READ_HEAD, HANG, END}, FDS_STALLED, "0.2 s");
+    check_fault((const scripted_step[]){READ_HEAD, SEND("HTTP/1.1 200"), HANG, END}, FDS_STALLED, "0.2 s");
+    check_fault((const scripted_step[]){READ_HEAD, SEND(OK_HEAD(5) "he"), HANG, END}, FDS_STALLED, "0.2 s");
+}
+
+static void a_slow_server_that_keeps_sending_is_not_stalled(void) {
+    const scripted_step script[] = {READ_HEAD,  SEND(OK_HEAD(6)), PAUSE(150), SEND("ab"), PAUSE(150),
+                                    SEND("cd"), PAUSE(150),       SEND("ef"), AGAIN};
+    scripted *server = scripted_play(script);
+    fixture f = fixture_open(scripted_port(server));
+    fds_attempt *attempt = new_get(&f, "/key");
+    attempt->stall_timeout = 350 * FDS_MS;
+    RUN_TO(&f, attempt, FDS_DONE);
+    free_attempt(attempt);
+    fixture_close(&f);
+    scripted_stop(server);
+}
+
+static void an_upload_that_nobody_reads_stalls_and_says_how_much_left(void) {
+    enum { SIZE = 64000000 };
+    const scripted_step script[] = {READ_HEAD, READ_SOME(1000000), HANG, END};
+    scripted *server = scripted_play(script);
+    fixture f = fixture_open(scripted_port(server));
+    char *data = calloc(1, SIZE);
+    fds_span body = {data, SIZE};
+    fds_attempt *attempt = new_put(&f, "/key", &body, 1, FDS_NO_CRC);
+    attempt->stall_timeout = 200 * FDS_MS;
+    RUN_TO(&f, attempt, FDS_STALLED);
+    CHECK(attempt->sent >= 1000000 && attempt->sent < SIZE);
+    free_attempt(attempt);
+    fixture_close(&f);
+    scripted_stop(server);
+    free(data);
+}
+
+static void waiting_for_a_connection_is_no_stall(void) {
+    const scripted_step script[] = {READ_HEAD, PAUSE(500), SEND(OK_HEAD(2) "ok"), AGAIN};
+    scripted *server = scripted_play(script);
+    fixture f = fixture_open(scripted_port(server));
+    f.endpoint->connections = 1;
+    fds_attempt *attempts[] = {new_get(&f, "/first"), new_get(&f, "/second")};
+    for (int i = 0; i < 2; i++)
+        attempts[i]->stall_timeout = 800 * FDS_MS; /* the second waits 500 ms, then 500 ms for its answer */
+    fds_plane_submit(f.plane, attempts, 2);
+    for (int i = 0; i < 2; i++) {
+        expect_report(&f, attempts[i], FDS_REPORT_FINISHED);
+        CHECK_EQ(attempts[i]->outcome, FDS_DONE);
+        free_attempt(attempts[i]);
+    }
+    fixture_close(&f);
+    scripted_stop(server);
+}
+
+/* ---- connecting ---- */
+
+static uint16_t listen_on(int *fd, int backlog) {
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof address;
+    *fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    CHECK(bind(*fd, (struct sockaddr *)&address, size) == 0 &&
+          getsockname(*fd, (struct sockaddr *)&address, &size) == 0);
+    if (backlog >= 0)
+        CHECK_EQ(listen(*fd, backlog), 0);
+    return ntohs(address.sin_port);
+}
+
+static void a_refused_connection_says_who_refused(void) {
+    int fd;
+    uint16_t port = listen_on(&fd, -1); /* bound, not listening: nobody else gets the port */
+    fixture f = fixture_open(port);
+    fds_attempt *attempt = new_get(&f, "/key");
+    RUN_TO(&f, attempt, FDS_CONNECT_FAILED);
+    char expected[120];
+    snprintf(expected, sizeof expected, "cannot connect to 127.0.0.1:%u: Connection refused", port);
+    CHECK_STR_EQ(attempt->why, expected);
+    free_attempt(attempt);
+    fixture_close(&f);
+    close(fd);
+}
+
+#ifdef __linux__ /* others refuse at a full backlog */
+static void a_connection_that_is_not_answered_times_out(void) {
+    int listener, fillers[4];
+    uint16_t port = listen_on(&listener, 0);
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(port)};
+    for (int i = 0; i < 4; i++) {
+        fillers[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        connect(fillers[i], (struct sockaddr *)&address, sizeof address);
+    }
+    fixture f = fixture_open(port);
+    f.endpoint->connect_timeout = 200 * FDS_MS;
+    fds_attempt *attempt = new_get(&f, "/key");
+    RUN_TO(&f, attempt, FDS_CONNECT_FAILED);
+    CHECK(strstr(attempt->why, "no answer within 0.2 s") != NULL);
+    free_attempt(attempt);
+
+    f.endpoint->connect_timeout = 60 * FDS_SECOND;
+    attempt = new_get(&f, "/key");
+    submit(&f, attempt);
+    sleep_ms(50);
+    cancel(&f, attempt);
+    expect_report(&f, attempt, FDS_REPORT_FINISHED);
+    CHECK_EQ(attempt->outcome, FDS_CANCELLED);
+    free_attempt(attempt);
+    fixture_close(&f);
+    for (int i = 0; i < 4; i++)
+        close(fillers[i]);
+    close(listener);
+}
+#endif
+
+static void no_descriptors_left_is_a_failed_connection_and_not_for_ever(void) {
+    static const scripted_step script[] = {READ_HEAD, SEND(OK_HEAD(2) "ok"), AGAIN};
+    scripted *server = scripted_play(script);
+    fixture f = fixture_open(scripted_port(server));
+    struct rlimit before, none;
+    getrlimit(RLIMIT_NOFILE, &before);
+    none = before;
+    none.rlim_cur = 3;
+    setrlimit(RLIMIT_NOFILE, &none);
+    fds_attempt *attempt = new_get(&f, "/key");
+    submit(&f, attempt);
+    fds_report_kind kind = FDS_REPORT_FINISHED;
+    while (fds_queue_take(f.queue, &kind) == NULL) /* poll() itself fails under this limit */
+        sleep_ms(1);
+    setrlimit(RLIMIT_NOFILE, &before);
+    CHECK_EQ(attempt->outcome, FDS_CONNECT_FAILED);
+    CHECK(strstr(attempt->why, "cannot open a socket") != NULL);
+    free_attempt(attempt);
+    attempt = new_get(&f, "/key");
+    RUN_TO(&f, attempt, FDS_DONE);
+    free_attempt(attempt);
+    fixture_close(&f);
+    scripted_stop(server);
+}
+
+int main(void) {
+    RUN(what_is_not_http_is_a_protocol_error);
+    RUN(a_head_over_64_kib_is_a_protocol_error);
+    RUN(endless_interim_responses_are_a_protocol_error);
+    RUN(an_early_end_is_a_disconnection_that_says_where);
+    RUN(silence_is_a_stall_wherever_it_begins);
+    RUN(a_slow_server_that_keeps_sending_is_not_stalled);
+    RUN(an_upload_that_nobody_reads_stalls_and_says_how_much_left);
+    RUN(waiting_for_a_connection_is_no_stall);
+    RUN(a_refused_connection_says_who_refused);
+#ifdef __linux__
+    RUN(a_connection_that_is_not_answered_times_out);
+#endif
+    RUN(no_descriptors_left_is_a_failed_connection_and_not_for_ever);
+    return check_report();
+}
