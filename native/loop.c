@@ -104,6 +104,9 @@ static int poll_timeout(const fds_loop *loop) {
 static void *run(void *argument) {
     fds_loop *loop = argument;
     fds_event events[EVENTS_A_TURN];
+#ifdef __linux__
+    pthread_setname_np(pthread_self(), "fds-loop"); /* what top and perf show */
+#endif
     pthread_mutex_lock(&loop->safe_point);
     while (!atomic_load(&loop->stop)) {
         int timeout = poll_timeout(loop);

@@ -93,6 +93,23 @@ class CredentialProvider:
         return self.snapshot()
 
 
+class StaticCredentials(CredentialProvider):
+    """Always the same ones: nothing is looked up, nothing can be renewed. It does not pickle: that would write secrets."""
+
+    def __init__(self, credentials: Credentials) -> None:
+        super().__init__()
+        self._static = credentials
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise TypeError("static credentials are not pickled; let the other process find its own")
+
+    def snapshot(self) -> Credentials:
+        return self._static
+
+    def renew(self, rejected: Credentials) -> Credentials:
+        return rejected
+
+
 def configured_endpoint(provider: CredentialProvider) -> EndpointConfig:
     """The endpoint that the AWS variables and files name: AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, AWS_REGION,
     AWS_DEFAULT_REGION, AWS_CA_BUNDLE and their like in ~/.aws/config."""
