@@ -74,7 +74,7 @@ class S3Error(FastDatastoreError):
             self.hint = hint
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (type(self), self.message, {k: v for k, v in vars(self).items() if k != "message"})
+        return _rebuild, (type(self), self.message), vars(self)
 
     def __str__(self) -> str:
         where = f"s3://{self.bucket}/{self.key}" if self.bucket else ""
@@ -92,8 +92,8 @@ class S3Error(FastDatastoreError):
         return f"{text}. What to do: {self.hint}."
 
 
-def _rebuild(cls: type[S3Error], message: str, facts: dict[str, Any]) -> S3Error:
-    return cls(message, **facts)
+def _rebuild(cls: type[S3Error], message: str) -> S3Error:
+    return cls(message)
 
 
 class NotFound(S3Error):

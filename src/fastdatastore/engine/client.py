@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from io import BufferedIOBase, RawIOBase
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
@@ -95,9 +95,9 @@ class Client:
 
     # ---- running them ----
 
-    def run(self, jobs: Iterable[J]) -> Iterator[J]:
+    def run(self, jobs: Iterable[J]) -> Generator[J, None, None]:
         """Yields jobs as they end, failed ones with their `error`; see Driver.run."""
-        return cast(Iterator[J], Driver(self.remote).run(jobs))
+        return cast("Generator[J, None, None]", Driver(self.remote).run(jobs))
 
     def run_one(self, job: J) -> J:
         """Runs one job.

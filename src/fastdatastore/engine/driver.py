@@ -5,10 +5,12 @@ It owns one completion queue; every call of a client has a driver of its own, so
 
 from __future__ import annotations
 
+import contextlib
 import heapq
+import os
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from typing import cast
 
 from fastdatastore import _native
@@ -20,7 +22,7 @@ from fastdatastore.engine.request import Request
 from fastdatastore.errors import FastDatastoreError, S3Error
 
 # After Ctrl-C, or when the caller walks away: how long uploads may take to be aborted.
-FAREWELL_SECONDS = 0.7
+FAREWELL_SECONDS = 0.5
 
 
 class Driver:
@@ -38,6 +40,7 @@ class Driver:
         self._requests = 0
         self._parts = 0
         self._finished: deque[Job] = deque()
+        self._pid = os.getpid()
 
     def __repr__(self) -> str:
         return (
@@ -45,7 +48,7 @@ class Driver:
             f"{len(self._later)} waiting to be tried again]>"
         )
 
-    def run(self, jobs: Iterable[Job]) -> Iterator[Job]:
+    def run(self, jobs: Iterable[Job]) -> Generator[Job, None, None]:
         """Yields each job when it is done or has failed (job.error), in the order in which they end.
 
         Jobs are drawn from `jobs` as there is room, so it may be endless. When the caller stops early (or is
@@ -102,8 +105,8 @@ class Driver:
             try:
                 request = job.next_request()
             except FastDatastoreError as error:
-                self._fail(job, error)
-                request = None
+                self._fail(job, error)  # takes it off the queue, and settles it
+                continue
             if request is not None:
                 return request
             self._open.popleft()
@@ -121,6 +124,7 @@ class Driver:
             for request in batch:
                 self._parts -= request.is_large
                 request.job.in_flight.discard(request)
+            for request in batch:  # a job ends when its last request is off, so all go first
                 self._fail(request.job, error)
             return
         for request in batch:
@@ -132,6 +136,8 @@ class Driver:
 
     def _patience(self) -> float:
         """Seconds until a retry is due; -1.0 when only reports can bring news."""
+        if self._requests >= self._settings.requests_in_flight:
+            return -1.0  # a retry that is due must wait for room
         if self._ready or self._finished:
             return 0.0
         if self._later:
@@ -141,6 +147,8 @@ class Driver:
     # ---- receiving ----
 
     def _take(self, patience: float) -> None:
+        if os.getpid() != self._pid:
+            raise RuntimeError("transfers cannot go on in a forked child; start new ones there")
         if not self._requests:
             if patience < 0:
                 raise RuntimeError(f"nothing to wait for: {self!r}")
@@ -263,17 +271,23 @@ class Driver:
 
     def _farewell(self) -> None:
         """Leaves nothing behind: cancels, aborts, releases."""
+        if os.getpid() != self._pid:
+            return  # after a fork all of it is the parent's: requests, files, uploads
+        while self._finished:  # ended, but the caller did not wait for them
+            self._finished.popleft().release()
         if not self._started:
             return
         self._queue.cancel()
         while len(self._queue):
-            self._queue.take(1.0)
+            for report in self._queue.take(1.0):
+                self._hear_out(report)
         stopped = S3Error("stopped by the caller")
         todo: list[Request] = []
         for job in self._started:
             todo += job.todo if isinstance(job, Cleanup) else job.cleanup(stopped)
         if todo:
-            self._queue.submit([self._remote.order(r, self._remote.snapshot()) for r in todo])
+            with contextlib.suppress(FastDatastoreError):  # without credentials none can be aborted
+                self._queue.submit([self._remote.order(r, self._remote.snapshot()) for r in todo])
             deadline = time.monotonic() + FAREWELL_SECONDS
             while len(self._queue) and (left := deadline - time.monotonic()) > 0:
                 self._queue.take(left)
@@ -281,6 +295,15 @@ class Driver:
         for job in self._started:
             (job.failed if isinstance(job, Cleanup) else job).release()
         self._started.clear()
+
+    def _hear_out(self, report: Report) -> None:
+        """An answer that came before the cancel may name an upload, which is to be aborted then."""
+        request = cast(Request, report.tag)
+        job = request.job
+        if report.paused or job.error or job.done or retry.judge(request, report).kind is not retry.Kind.ANSWER:
+            return
+        with contextlib.suppress(FastDatastoreError, RetryRequest):
+            job.on_answer(request, report)
 
 
 class Cleanup(Job):

@@ -41,6 +41,13 @@ class ByteRange:
         last = "" if self.length is None else str(self.offset + self.length - 1)
         return f"bytes={self.offset}-{last}"
 
+    def within(self, size: int) -> tuple[int, int]:
+        """(offset, length) of it in an object of `size` bytes."""
+        if self.suffix is not None:
+            return max(0, size - self.suffix), min(self.suffix, size)
+        left = max(0, size - self.offset)
+        return self.offset, left if self.length is None else min(self.length, left)
+
 
 class GetJob(Job):
     """Downloads one object, or a range of it, into its sink.
@@ -144,10 +151,11 @@ class GetJob(Job):
                     report,
                 )
             self.offset, self.total_size = int(match[1]), int(match[3])
-        elif self._range is not None and (self._range.offset or self._range.suffix is not None):
+        if self._range is not None and (self.offset, length) != self._range.within(self.total_size):
             raise make_error(
                 errors.ProtocolError,
-                "the server ignored the range and sent the whole object",
+                f"asked for {self._range.header()}, the server sent {length:,} bytes from {self.offset:,} of "
+                f"{self.total_size:,}",
                 request,
                 report,
             )
@@ -232,7 +240,8 @@ class GetJob(Job):
         if request.target is None:
             return
         offset, length = self._place(request)
-        landed = report.landed if report.status in (200, 206) else 0
+        # All of it and yet a failure: the body went on where it should end, so none of it is trusted.
+        landed = report.landed if report.status in (200, 206) and report.landed < length else 0
         if landed:
             if request is not self._stream:
                 self._check_part(request, report, length)

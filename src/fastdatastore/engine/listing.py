@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from urllib.parse import unquote
+from urllib.parse import unquote_plus
 
 from fastdatastore import errors
 from fastdatastore._native import Report
@@ -88,7 +88,8 @@ class ListJob(Job):
 
 
 def _plain(text: str, encoded: bool) -> str:
-    return unquote(text, errors="surrogateescape") if encoded else text
+    # A blank comes as "+" from S3 itself, MinIO and SeaweedFS; a plus never comes as it is.
+    return unquote_plus(text, errors="surrogateescape") if encoded else text
 
 
 def _timestamp(text: str) -> float | None:

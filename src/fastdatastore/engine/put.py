@@ -16,7 +16,7 @@ from fastdatastore.engine.integrity import CHECKSUM_PREFIX, METADATA_PREFIX, PRE
 from fastdatastore.engine.job import Job, RetryRequest
 from fastdatastore.engine.remote import Remote
 from fastdatastore.engine.request import Pairs, Request
-from fastdatastore.engine.retry import make_error
+from fastdatastore.engine.retry import make_error, refusal
 from fastdatastore.engine.sources import Source
 from fastdatastore.errors import FastDatastoreError
 
@@ -61,6 +61,8 @@ class PutJob(Job):
         self._control: list[Request] = []  # Create, Complete, an Abort: go out before parts
         self._upload_id = ""
         self._checksums = False  # of this upload: the server keeps them
+        self._broken_promise = False  # or so it said
+        self._vanishing: FastDatastoreError | None = None  # what Complete was told before we looked
         self._todo: list[tuple[int, int, int]] = []  # (part number, offset, length), last first
         self._parts: dict[int, tuple[str, int, int]] = {}  # number → (ETag, length, CRC)
         self._part_count = 0
@@ -167,6 +169,18 @@ class PutJob(Job):
             headers=headers,
             body=body,
             patience=COMPLETE_PATIENCE,
+            expected=(404,),
+        )
+
+    def _look(self) -> Request:
+        return Request(
+            self,
+            "HeadObject",
+            "HEAD",
+            self.bucket,
+            self.key,
+            headers=(("x-amz-checksum-mode", "ENABLED"),),
+            expected=(404,),
         )
 
     def _whole_crc(self) -> int:
@@ -188,8 +202,12 @@ class PutJob(Job):
                 self._created(request, report)
             case "UploadPart":
                 self._uploaded(request, report)
+            case "CompleteMultipartUpload" if report.status == 404:
+                self._vanished(request, report)
             case "CompleteMultipartUpload":
                 self._completed(request, report)
+            case "HeadObject":
+                self._looked(report)
             case "AbortMultipartUpload":
                 pass
 
@@ -216,7 +234,11 @@ class PutJob(Job):
         etag = report.headers.get("etag", "")
         if not etag:
             raise RetryRequest(make_error(errors.ProtocolError, "the reply has no ETag", request, report))
-        self._check_stored(request, report, report.headers.get(CHECKSUM_PREFIX + PREFERRED, ""))
+        stored = report.headers.get(CHECKSUM_PREFIX + PREFERRED, "")
+        self._check_stored(request, report, stored)
+        if self._checksums and not stored:  # moto promises checksums at Create and forgets them
+            self._broken_promise = True
+            self._remote.checksums = False
         self._parts[request.part] = (etag, report.sent, report.crc)
         self.moved += report.sent
         request.body = None  # its memory serves the next part
@@ -255,11 +277,31 @@ class PutJob(Job):
         self._upload_id = ""
         self._finish(xml.text(root, "ETag"))
 
+    def _vanished(self, request: Request, report: Report) -> None:
+        """No such upload. If an earlier Complete had its reply lost, the object may well be there."""
+        error = refusal(request, report)
+        if request.attempts + request.stale < 2:
+            raise error
+        self._vanishing = error
+        self._control.append(self._look())
+
+    def _looked(self, report: Report) -> None:
+        assert self._vanishing is not None
+        found = integrity.expected_of(report.headers) if report.status // 100 == 2 else None
+        if (
+            found is None
+            or (found.algorithm, found.value) != (PREFERRED, self._crc_known)
+            or report.content_length != self.size
+        ):
+            raise self._vanishing
+        self._upload_id = ""
+        self._finish(report.headers.get("etag", ""))
+
     def _finish(self, etag: str) -> None:
         self.etag = etag
         self.moved = self.size
         if self._checksums:
-            self.verified_by = PREFERRED
+            self.verified_by = "length" if self._broken_promise else PREFERRED
         else:
             self.verified_by = "tls" if self._remote.is_tls else "sha256"
         self.finish()

@@ -13,7 +13,7 @@ from fastdatastore.engine import xml
 from fastdatastore.engine.request import Request
 
 # Exponential back-off with full jitter ("Exponential Backoff And Jitter", AWS architecture blog): the n-th wait is
-# uniform in 0 … min(CAP, BASE × 2ⁿ) seconds. A server that asks to slow down gets a longer base.
+# uniform in 0 … min(CAP, BASE * 2ⁿ) seconds. A server that asks to slow down gets a longer base.
 BASE = 0.1
 THROTTLED_BASE = 0.5
 CAP = 10.0
@@ -51,6 +51,7 @@ _BY_CODE: dict[str, type[errors.S3Error]] = {
     "NoSuchKey": errors.NotFound,
     "NoSuchVersion": errors.NotFound,
     "NoSuchBucket": errors.BucketNotFound,
+    "NoSuchUpload": errors.InvalidRequest,
     "AccessDenied": errors.AccessDenied,
     "AllAccessDisabled": errors.AccessDenied,
     "InvalidAccessKeyId": errors.BadCredentials,
@@ -79,6 +80,7 @@ _BY_OUTCOME: dict[int, type[errors.S3Error]] = {
     _native.NO_MEMORY: errors.ConnectionLost,
 }
 _HINTS = {
+    "NoSuchUpload": "put it again: somebody, or a lifecycle rule, has ended this multipart upload",
     "RequestTimeTooSkewed": "set this machine's clock: it differs from the server's by more than 15 minutes",
     "SignatureDoesNotMatch": "check the secret key, the region, and that no proxy rewrites requests",
     "InvalidAccessKeyId": "check the access key, and that it belongs to this endpoint",
@@ -132,13 +134,23 @@ def _judge_transport(request: Request, report: Report) -> Verdict:
     return Verdict(Kind.RETRY, error)
 
 
-def _judge_refusal(request: Request, report: Report) -> Verdict:
+def refusal(request: Request, report: Report, cls: type[errors.S3Error] | None = None) -> errors.S3Error:
+    """The error that the server's answer stands for, as one of class `cls` if that is given."""
     code, message, request_id = xml.error_of(report.content)
+    said = message or f"the server answered {code or 'HTTP ' + str(report.status)}"
+    if report.status == 400 and not code and report.content:
+        # Not in S3's words: most often http:// on a port of https.
+        cls, said = errors.ProtocolError, f"{said}: {report.content[:200].decode('utf-8', 'replace').strip()!r}"
+    cls = cls or _BY_CODE.get(code) or _BY_STATUS.get(report.status, errors.InvalidRequest)
+    return make_error(cls, said, request, report, code, request_id)
+
+
+def _judge_refusal(request: Request, report: Report) -> Verdict:
+    code, _, _ = xml.error_of(report.content)
     status = report.status
 
-    def error(cls: type[errors.S3Error]) -> errors.S3Error:
-        said = message or f"the server answered {code or 'HTTP ' + str(status)}"
-        return make_error(cls, said, request, report, code, request_id)
+    def error(cls: type[errors.S3Error] | None = None) -> errors.S3Error:
+        return refusal(request, report, cls)
 
     if code in _EXPIRED_CODES:
         return Verdict(Kind.RENEW, error(errors.ExpiredCredentials))
@@ -151,11 +163,10 @@ def _judge_refusal(request: Request, report: Report) -> Verdict:
         moved = error(errors.InvalidRequest)
         moved.hint = f"the bucket lives elsewhere ({where}): set AWS_REGION or the endpoint to that"
         return Verdict(Kind.FATAL, moved)
-    cls = _BY_CODE.get(code) or _BY_STATUS.get(status, errors.InvalidRequest)
-    return Verdict(Kind.FATAL, error(cls))
+    return Verdict(Kind.FATAL, error())
 
 
 def delay(attempts: int, throttled: bool) -> float:
     """Seconds to wait before the next attempt, after `attempts` of them."""
     base = THROTTLED_BASE if throttled else BASE
-    return random.uniform(0.0, min(CAP, base * 2.0 ** (attempts - 1)))
+    return random.uniform(0.0, min(CAP, base * 2.0 ** min(attempts - 1, 30)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tempfile
 import threading
@@ -62,6 +63,7 @@ class S3:
         self._client = client or _client(endpoint_url)
         self._lock = threading.Lock()
         self._tmpdir: Path | None = None
+        self._owner = 0  # the process that made it
         self._names = count()
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -82,7 +84,7 @@ class S3:
         """Removes the files of all results."""
         with self._lock:
             directory, self._tmpdir = self._tmpdir, None
-        if directory is not None:
+        if directory is not None and self._owner == os.getpid():  # after a fork the files are the parent's
             shutil.rmtree(directory, ignore_errors=True)
 
     # ---- get ----
@@ -245,6 +247,9 @@ class S3:
                 raise errors.ConfigurationError(f"metadata must be what JSON can hold: {error}") from None
         if self._encryption:
             headers += (("x-amz-server-side-encryption", self._encryption),)
+        for name, value in headers:
+            if any(c < " " or c == "\x7f" for c in value):
+                raise errors.ConfigurationError(f"{name} must not hold control characters, got {value!r}")
         return headers
 
     # ---- list ----
@@ -274,7 +279,8 @@ class S3:
 
     def _new_path(self) -> Path:
         with self._lock:
-            if self._tmpdir is None:
+            if self._tmpdir is None or self._owner != os.getpid():
+                self._owner = os.getpid()
                 try:
                     self._tmpdir = Path(tempfile.mkdtemp(prefix="fastdatastore.s3.", dir=self._tmproot))
                 except OSError as error:
@@ -347,4 +353,5 @@ def _value_of(place: Place, value: Value | None, path: str | None) -> Buffer | P
         raise errors.ConfigurationError(
             f"the value for {place.url} must be str, bytes-like or a binary file object, got {type(value).__name__}"
         ) from None
+    assert value is not None  # no buffer
     return value

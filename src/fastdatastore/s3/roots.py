@@ -33,8 +33,8 @@ class Root:
         if s3root is not None and (not isinstance(s3root, str) or not s3root.startswith("s3://")):
             raise InvalidKey(f"s3root must be an s3:// URL such as s3://bucket/prefix, got {s3root!r}")
         self.url = s3root.rstrip("/") if s3root is not None else None
-        if self.url is not None:
-            check_bucket(_split(self.url)[0])
+        if s3root is not None:
+            check_bucket(_split(s3root)[0])
 
     def place(self, key: str | None) -> Place:
         """Of an object. With a root: `key` below it, None or "" being the root itself; without: a full URL."""
