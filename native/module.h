@@ -30,8 +30,11 @@ typedef struct {
 typedef struct {
     PyObject_HEAD
     fds_plane *plane;     /* NULL: closed, or left behind by a fork */
-    pthread_mutex_t lock; /* nobody closes the plane while somebody submits */
+    pthread_mutex_t lock; /* nobody closes the plane while somebody submits; a fork holds it from before to after */
 } PlaneObject;
+
+/* Takes its lock; to be called with the GIL. */
+void fds_module_lock_plane(PlaneObject *plane);
 
 extern struct PyModuleDef fds_module;
 

@@ -2,6 +2,17 @@
 #include "module.h"
 
 #include <errno.h>
+#include <time.h>
+
+/* Between the two hooks of a fork other Python code runs and may hand over the GIL: who waits for the lock must not hold
+ * the GIL, and who has the lock must not wait for the GIL. */
+void fds_module_lock_plane(PlaneObject *plane) {
+    while (pthread_mutex_trylock(&plane->lock) != 0) {
+        Py_BEGIN_ALLOW_THREADS;
+        nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
+        Py_END_ALLOW_THREADS;
+    }
+}
 
 static PyObject *plane_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords) {
     static char *names[] = {"loops", NULL};
@@ -49,7 +60,7 @@ static void plane_dealloc(PyObject *object) {
 static PyObject *plane_before_fork(PyObject *object, PyObject *ignored) {
     (void)ignored;
     PlaneObject *self = (PlaneObject *)object;
-    pthread_mutex_lock(&self->lock);
+    fds_module_lock_plane(self);
     if (self->plane)
         fds_plane_before_fork(self->plane);
     Py_RETURN_NONE;
@@ -77,7 +88,7 @@ static PyObject *plane_after_fork_in_child(PyObject *object, PyObject *ignored) 
 static PyObject *plane_in_flight(PyObject *object, void *ignored) {
     (void)ignored;
     PlaneObject *self = (PlaneObject *)object;
-    pthread_mutex_lock(&self->lock);
+    fds_module_lock_plane(self);
     int count = self->plane ? fds_plane_in_flight(self->plane) : 0;
     pthread_mutex_unlock(&self->lock);
     return PyLong_FromLong(count);
@@ -90,7 +101,7 @@ static PyObject *plane_closed(PyObject *object, void *ignored) {
 
 static PyObject *plane_repr(PyObject *object) {
     PlaneObject *self = (PlaneObject *)object;
-    pthread_mutex_lock(&self->lock);
+    fds_module_lock_plane(self);
     int loops = self->plane ? fds_plane_loops(self->plane) : 0;
     int in_flight = self->plane ? fds_plane_in_flight(self->plane) : 0;
     pthread_mutex_unlock(&self->lock);

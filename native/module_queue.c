@@ -353,7 +353,7 @@ static PyObject *queue_submit(PyObject *object, PyObject *orders) {
         attempt->attempt.queue = self->queue;
         attempts[made] = &attempt->attempt;
     }
-    pthread_mutex_lock(&self->plane->lock);
+    fds_module_lock_plane(self->plane);
     if (!self->plane->plane) {
         pthread_mutex_unlock(&self->plane->lock);
         PyErr_SetString(PyExc_RuntimeError, "the data plane is closed");
@@ -444,7 +444,7 @@ static PyObject *queue_take(PyObject *object, PyObject *arguments) {
 }
 
 static void notice(QueueObject *self) {
-    pthread_mutex_lock(&self->plane->lock);
+    fds_module_lock_plane(self->plane);
     if (self->plane->plane)
         fds_plane_notice(self->plane->plane);
     pthread_mutex_unlock(&self->plane->lock);
