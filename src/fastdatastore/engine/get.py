@@ -85,6 +85,7 @@ class GetJob(Job):
         self._pieces: list[tuple[int, int, int]] = []  # (offset, length, CRC) of what has landed
         self._algorithm = integrity.PREFERRED
         self._expected: integrity.Expected | None = None
+        self._damaged = False
 
     # ---- requests ----
 
@@ -103,7 +104,6 @@ class GetJob(Job):
                 headers=headers,
                 pause_above=INLINE_MAX,
                 content_max=INLINE_MAX,
-                # An empty object has no byte to begin a range at; what is meant is told by the size.
                 expected=(416,) if self._range is not None else (),
             )
             return self._stream
@@ -201,10 +201,13 @@ class GetJob(Job):
         if length != len(report.content):
             message = f"{len(report.content):,} bytes came where {length:,} were announced"
             raise RetryRequest(make_error(errors.ConnectionLost, message, request, report))
+        self._pieces = [(0, length, _native.crc(integrity.ALGORITHMS[self._algorithm], report.content))]
+        damage = self._damage(request, report)
+        if damage is not None:
+            raise RetryRequest(damage) if self._first_damage() else damage
         self._sink.take(report.content)
         self.moved = length
-        self._pieces = [(0, length, _native.crc(integrity.ALGORITHMS[self._algorithm], report.content))]
-        self._verify(request, report)
+        self._end()
 
     def _refuse_range(self, request: Request, report: Report) -> None:
         asked = self._range.header() if self._range else ""
@@ -257,18 +260,39 @@ class GetJob(Job):
     # ---- the end ----
 
     def _verify(self, request: Request, report: Report) -> None:
+        damage = self._damage(request, report)
+        if damage is None:
+            self._end()
+            return
+        if not self._first_damage():
+            raise damage
+        self.retries += 1
+        self.moved = 0
+        self._pieces.clear()
+        self._todo = plan.parts(0, self.size, plan.part_size_for(self.size, self._part_size))[::-1]
+
+    def _first_damage(self) -> bool:
+        """A bit that flipped on the way will not flip again: the bytes are fetched once more, all of them."""
+        first, self._damaged = not self._damaged, True
+        return first
+
+    def _damage(self, request: Request, report: Report) -> errors.S3Error | None:
+        """The error, if what has arrived is not what the object's checksum stands for."""
         expected = self._expected
         if expected is None:
             self.verified_by = "length"
-        else:
-            got = integrity.combine(self._algorithm, self._pieces)
-            if got != expected.value:
-                message = (
-                    f"the {self.size:,} bytes that arrived have the {expected.algorithm} {got:x}, the object has "
-                    f"{expected.value:x}; they were thrown away"
-                )
-                raise make_error(errors.IntegrityError, message, request, report)
+            return None
+        got = integrity.combine(self._algorithm, self._pieces)
+        if got == expected.value:
             self.verified_by = expected.source
+            return None
+        message = (
+            f"the {self.size:,} bytes that arrived have the {expected.algorithm} {got:x}, the object has "
+            f"{expected.value:x}; they were thrown away"
+        )
+        return make_error(errors.IntegrityError, message, request, report)
+
+    def _end(self) -> None:
         self.content = self._sink.close(ok=True)
         self.finish()
 

@@ -64,16 +64,16 @@ class ListJob(Job):
             encoded = xml.text(root, "EncodingType") == "url"
             page = [
                 Entry(
-                    _plain(xml.text(item, "Key"), encoded),
+                    plain(xml.text(item, "Key"), encoded),
                     int(xml.text(item, "Size", "0")),
-                    _timestamp(xml.text(item, "LastModified")),
+                    timestamp(xml.text(item, "LastModified")),
                 )
                 for item in root.iterfind("Contents")
             ]
         except ValueError as error:
             raise RetryRequest(make_error(errors.ProtocolError, f"not a listing: {error}", request, report)) from None
         page += [
-            Entry(_plain(xml.text(item, "Prefix"), encoded), None, None, is_prefix=True)
+            Entry(plain(xml.text(item, "Prefix"), encoded), None, None, is_prefix=True)
             for item in root.iterfind("CommonPrefixes")
         ]
         self.entries += page
@@ -87,10 +87,12 @@ class ListJob(Job):
             self._next = token
 
 
-def _plain(text: str, encoded: bool) -> str:
+def plain(text: str, encoded: bool) -> str:
+    """A key of a reply; `encoded`: its encoding-type was url."""
     # A blank comes as "+" from S3 itself, MinIO and SeaweedFS; a plus never comes as it is.
     return unquote_plus(text, errors="surrogateescape") if encoded else text
 
 
-def _timestamp(text: str) -> float | None:
+def timestamp(text: str) -> float | None:
+    """Seconds since 1970 of an ISO 8601 time."""
     return datetime.fromisoformat(text).timestamp() if text else None

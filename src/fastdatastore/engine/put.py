@@ -218,7 +218,7 @@ class PutJob(Job):
             self._upload_id = ""
         if not self._upload_id:
             raise RetryRequest(make_error(errors.ProtocolError, "the reply names no upload", request, report))
-        if self._remote.checksums is not False:
+        if self._crc_known is None:  # this Create asked for checksums, whatever has been learnt since
             self._checksums = CHECKSUM_PREFIX + "algorithm" in report.headers
             self._remote.checksums = self._checksums
             if not self._checksums:
@@ -254,7 +254,10 @@ class PutJob(Job):
         self._control.append(self._complete())
 
     def _check_stored(self, request: Request, report: Report, text: str) -> None:
-        """What the server says it has stored must be what was sent."""
+        """All must have been sent, and what the server says it has stored must be that."""
+        if request.body is not None and report.sent != memoryview(request.body).nbytes:
+            message = f"the server answered after {report.sent:,} bytes of the body"
+            raise RetryRequest(make_error(errors.ConnectionLost, message, request, report))
         stored = integrity.decode(PREFERRED, text) if text else None
         if stored is not None and stored != report.crc:
             message = f"the server stored bytes of {PREFERRED} {stored:x}, sent were {report.crc:x}"

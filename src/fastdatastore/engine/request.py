@@ -67,7 +67,7 @@ class Request:
         *,
         query: Pairs = (),
         headers: Pairs = (),
-        body: Buffer | tuple[Buffer, ...] | None = None,
+        body: Buffer | None = None,
         target: Buffer | None = None,
         upload_crc: int = _native.NO_CRC,
         download_crc: int = _native.NO_CRC,

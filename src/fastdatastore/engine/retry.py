@@ -44,7 +44,9 @@ class Verdict:
 _ANSWER = Verdict(Kind.ANSWER)
 
 _THROTTLE_CODES = {"SlowDown", "Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequests"}
-_RETRY_CODES = {"RequestTimeout", "InternalError", "ServiceUnavailable", "OperationAborted", "BadDigest"}
+# What arrived is not what was sent: S3 and most say BadDigest; Ceph and MinIO have names of their own for it.
+_DAMAGED_CODES = {"BadDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch"}
+_RETRY_CODES = {"RequestTimeout", "InternalError", "ServiceUnavailable", "OperationAborted"} | _DAMAGED_CODES
 _EXPIRED_CODES = {"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "InvalidToken"}
 
 _BY_CODE: dict[str, type[errors.S3Error]] = {
@@ -59,8 +61,7 @@ _BY_CODE: dict[str, type[errors.S3Error]] = {
     "RequestTimeTooSkewed": errors.BadCredentials,
     "InvalidRange": errors.InvalidRange,
     "PreconditionFailed": errors.Modified,
-    "BadDigest": errors.IntegrityError,
-    "XAmzContentSHA256Mismatch": errors.IntegrityError,
+    **dict.fromkeys(_DAMAGED_CODES, errors.IntegrityError),
 }
 _BY_STATUS: dict[int, type[errors.S3Error]] = {
     401: errors.BadCredentials,
