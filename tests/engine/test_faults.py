@@ -1,0 +1,596 @@
+"""Faults on the wire: what is survived, what is an error, and that no byte is ever wrong."""
+
+from __future__ import annotations
+
+import random
+import re
+import threading
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+from xml.sax.saxutils import escape
+
+import pytest
+
+from fastdatastore import errors
+from fastdatastore.auth.credentials import CredentialProvider, Credentials
+from fastdatastore.config import MIB
+from fastdatastore.engine import integrity
+from fastdatastore.engine.client import Client
+from fastdatastore.engine.get import ByteRange, GetJob
+from fastdatastore.engine.head import HeadJob
+from fastdatastore.engine.listing import ListJob
+from fastdatastore.engine.put import PutJob
+from tests.support.clients import client_at
+from tests.support.scripted_server import Received, Reply, Script, ScriptedServer, StoredObject, error_reply, in_turn
+
+LARGE = random.Random(5).randbytes(12 * MIB + 7)
+PART = 5 * MIB
+
+
+def checksum(content: bytes) -> dict[str, str]:
+    from fastdatastore import _native
+
+    value = _native.crc(_native.CRC64NVME, content)
+    return {"x-amz-checksum-crc64nvme": integrity.encode("crc64nvme", value), "x-amz-checksum-type": "FULL_OBJECT"}
+
+
+def get(url: str, byte_range: ByteRange | None = None, **settings: Any) -> GetJob:
+    client = client_at(url, **settings)
+    return client.run_one(client.get("bucket", "key", byte_range=byte_range))
+
+
+def put(url: str, content: bytes, **settings: Any) -> PutJob:
+    client = client_at(url, **settings)
+    return client.run_one(client.put("bucket", "key", content))
+
+
+def at_first(fault: Reply, then: Script, times: int = 1, where: Callable[[Received], bool] = lambda r: True) -> Script:
+    """The fault the first `times` that `where` holds."""
+    seen: Counter[str] = Counter()
+    lock = threading.Lock()
+
+    def script(received: Received) -> Reply:
+        with lock:
+            if where(received) and seen["fault"] < times:
+                seen["fault"] += 1
+                return fault
+        return then(received)
+
+    return script
+
+
+# ---- refused, then answered ----
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        error_reply(503, "SlowDown"),
+        error_reply(500, "InternalError"),
+        Reply(502, b"<html>Bad Gateway</html>"),
+        error_reply(400, "RequestTimeout"),
+        Reply(429),
+        Reply(reset=True),
+        Reply(close=True, raw=b""),
+        Reply(close=True, raw=b"HTTP/1.1 200"),
+        Reply(close=True, raw=b"SSH-2.0-OpenSSH_9.6\r\n\r\n"),
+        Reply(200, b"half of it", {"content-length": "20"}, stop_after=10),
+    ],
+    ids=["SlowDown", "500", "502", "RequestTimeout", "429", "reset", "closed", "cut head", "garbage", "short body"],
+)
+def test_a_passing_fault_is_retried(fault: Reply) -> None:
+    stored = StoredObject(b"content", headers=checksum(b"content"))
+    with ScriptedServer(at_first(fault, stored.get)) as server:
+        job = get(server.url)
+        assert job.content.tobytes() == b"content"
+        assert (job.attempts, job.retries) == (2, 1)
+        assert len(server.requests) == 2
+
+
+def test_throttling_is_survived_until_the_attempts_are_used_up() -> None:
+    with ScriptedServer(at_first(error_reply(503, "SlowDown"), StoredObject(b"x").get, times=2)) as server:
+        assert get(server.url, attempts=3).content.tobytes() == b"x"
+    with ScriptedServer(in_turn(error_reply(503, "SlowDown"))) as server:
+        with pytest.raises(errors.Throttled) as caught:
+            get(server.url, attempts=2)
+        assert len(server.requests) == caught.value.attempts == 2
+        assert caught.value.code == "SlowDown"
+        assert caught.value.request_id == "req-1"
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        (Reply(500), errors.ServerError),
+        (Reply(reset=True), errors.ConnectionLost),
+        (Reply(close=True, raw=b"garbage\r\n\r\n"), errors.ProtocolError),
+        (Reply(200, b"half", {"content-length": "9"}, stop_after=4), errors.ConnectionLost),
+        (Reply(raw=b"HTTP/1.1 200 OK\r\nx: " + b"a" * 70_000, close=True), errors.ProtocolError),
+    ],
+    ids=["500", "reset", "garbage", "short body", "head over 64 KiB"],
+)
+def test_a_lasting_fault_is_an_error_of_its_own(fault: Reply, error: type[errors.S3Error]) -> None:
+    with ScriptedServer(in_turn(fault)) as server, pytest.raises(error, match=r"GetObject s3://bucket/key.*What to do"):
+        get(server.url, attempts=2)
+
+
+def test_a_half_dead_server_loses_nothing() -> None:
+    generator = random.Random(2)
+    stored = StoredObject(LARGE, headers=checksum(LARGE))
+    faults = [
+        error_reply(503, "SlowDown"),
+        Reply(reset=True),
+        Reply(500),
+    ]
+
+    def script(received: Received) -> Reply:
+        if generator.random() < 0.5:
+            return generator.choice(faults)
+        reply = stored.get(received)
+        return replace(reply, stop_after=generator.randrange(len(reply.body))) if generator.random() < 0.3 else reply
+
+    with ScriptedServer(script) as server:
+        client = client_at(server.url, attempts=30)
+        for job in client.run_all([client.get("bucket", "key") for _ in range(2)]):
+            assert job.content.tobytes() == LARGE
+            assert job.verified_by == "crc64nvme"
+
+
+# ---- bodies that end early ----
+
+
+@pytest.mark.parametrize("stop", [1, 1000, PART - 1, 3 * MIB])
+def test_a_body_cut_short_goes_on_where_it_stopped(stop: int) -> None:
+    stored = StoredObject(LARGE, headers=checksum(LARGE))
+
+    def script(received: Received) -> Reply:
+        reply = stored.get(received)
+        return replace(reply, stop_after=stop) if received.number == 0 else reply
+
+    with ScriptedServer(script) as server:
+        job = get(server.url)
+        assert job.content.tobytes() == LARGE
+        assert job.verified_by == "crc64nvme"
+        resumed = [r for r in server.requests[1:] if r.range[1] == PART - 1]
+        assert [r.range[0] for r in resumed] == [stop]
+        assert all(r.headers["if-match"] == '"e1"' for r in server.requests[1:])
+
+
+def test_a_ranged_part_cut_short_twice_goes_on_twice() -> None:
+    stored = StoredObject(LARGE, headers=checksum(LARGE))
+    stops = {PART: 1000, PART + 1000: 2000}
+
+    def script(received: Received) -> Reply:
+        reply = stored.get(received)
+        if "range" in received.headers and received.range[0] in stops:
+            return replace(reply, stop_after=stops[received.range[0]])
+        return reply
+
+    with ScriptedServer(script) as server:
+        assert get(server.url).content.tobytes() == LARGE
+        firsts = [r.range[0] for r in server.requests[1:] if r.range[1] == 2 * PART - 1]
+        assert firsts == [PART, PART + 1000, PART + 3000]
+
+
+def test_more_bytes_than_announced_are_never_taken() -> None:
+    stored = StoredObject(LARGE, headers=checksum(LARGE))
+
+    def script(received: Received) -> Reply:
+        reply = stored.get(received)
+        if received.number != 1:
+            return reply
+        head = f"HTTP/1.1 206 P\r\ncontent-length: {len(reply.body)}\r\n" + "".join(
+            f"{name}: {value}\r\n" for name, value in reply.headers.items()
+        )
+        return Reply(raw=head.encode() + b"\r\n" + reply.body + b"more", close=True)
+
+    with ScriptedServer(script) as server:
+        assert get(server.url).content.tobytes() == LARGE
+
+
+def test_a_stalled_server_is_given_up_and_asked_again() -> None:
+    with ScriptedServer(at_first(Reply(hang=True), StoredObject(b"x").get)) as server:
+        assert get(server.url, stall_timeout=1).content.tobytes() == b"x"
+
+
+# ---- objects and servers that are not what they seem ----
+
+
+def test_an_object_replaced_meanwhile_is_modified_never_a_mixture() -> None:
+    old, new = StoredObject(LARGE), StoredObject(LARGE[::-1], '"e2"')
+    with (
+        ScriptedServer(lambda r: (old if r.number == 0 else new).get(r)) as server,
+        pytest.raises(errors.Modified, match="What to do: read it again"),
+    ):
+        get(server.url)
+
+
+def test_a_part_of_the_wrong_range_is_an_error() -> None:
+    stored = StoredObject(LARGE)
+
+    def script(received: Received) -> Reply:
+        reply = stored.get(received)
+        if "content-range" in reply.headers:
+            reply.headers["content-range"] = f"bytes 0-{len(reply.body) - 1}/{len(LARGE)}"
+        return reply
+
+    with ScriptedServer(script) as server, pytest.raises(errors.ProtocolError, match="asked for"):
+        get(server.url)
+
+
+def test_a_part_answered_by_the_whole_object_is_an_error() -> None:
+    whole = Reply(200, LARGE, {"etag": '"e1"'})
+    with ScriptedServer(in_turn(whole)) as server, pytest.raises(errors.ProtocolError, match="HTTP 200"):
+        get(server.url)
+
+
+@pytest.mark.parametrize("byte_range", [ByteRange(5, 10), ByteRange(0, 10), ByteRange(suffix=3), ByteRange(5)])
+def test_a_range_that_the_server_ignores_is_an_error(byte_range: ByteRange) -> None:
+    with (
+        ScriptedServer(in_turn(Reply(200, b"0123456789abcdef"))) as server,
+        pytest.raises(errors.ProtocolError, match="asked for bytes="),
+    ):
+        get(server.url, byte_range)
+
+
+@pytest.mark.parametrize(
+    "content_range", ["bytes 0-9/100", "bytes 5-20/100", "bytes 5-14/10", "bytes 6-15/100", "nonsense", "bytes */100"]
+)
+def test_a_range_that_is_not_the_one_asked_for_is_an_error(content_range: str) -> None:
+    reply = Reply(206, b"0123456789", {"content-range": content_range})
+    with ScriptedServer(in_turn(reply)) as server, pytest.raises(errors.ProtocolError):
+        get(server.url, ByteRange(5, 10))
+
+
+def test_a_range_from_the_start_may_come_as_the_whole_object() -> None:
+    with ScriptedServer(in_turn(Reply(200, b"0123456789"))) as server:
+        assert get(server.url, ByteRange(0, 10)).content.tobytes() == b"0123456789"
+
+
+@pytest.mark.parametrize("content", [b"small", LARGE], ids=["small", "large"])
+def test_corrupted_bytes_are_an_integrity_error_and_no_result(content: bytes) -> None:
+    stored = StoredObject(content[:-1] + b"?", headers=checksum(content))
+    with ScriptedServer(stored.get) as server:
+        client = client_at(server.url)
+        job = client.get("bucket", "key")
+        with pytest.raises(errors.IntegrityError, match="thrown away"):
+            client.run_one(job)
+        assert job.content.tobytes() == b""
+        assert not job.done
+
+
+def test_an_empty_reply_to_head_is_looked_into() -> None:
+    replies = {"HEAD": Reply(403), "GET": error_reply(403, "SignatureDoesNotMatch")}
+    with ScriptedServer(lambda r: replies[r.method]) as server:
+        client = client_at(server.url)
+        with pytest.raises(errors.BadCredentials, match="HeadObject s3://bucket/key"):
+            client.run_one(HeadJob("bucket", "key"))
+
+
+def test_another_region_is_named() -> None:
+    reply = replace(error_reply(301, "PermanentRedirect"), headers={"x-amz-bucket-region": "eu-west-7"})
+    with ScriptedServer(in_turn(reply)) as server, pytest.raises(errors.InvalidRequest, match=r"eu-west-7.*AWS_REGION"):
+        get(server.url)
+
+
+# ---- connections ----
+
+
+def test_a_connection_that_idled_too_long_costs_no_attempt() -> None:
+    with ScriptedServer(in_turn(Reply(200, b"x", close=True))) as server:
+        client = client_at(server.url, attempts=1)
+        for _ in range(5):  # the server closes after each reply without a word
+            assert client.run_one(client.get("bucket", "key")).content.tobytes() == b"x"
+
+
+def test_connections_are_used_again() -> None:
+    with ScriptedServer(in_turn(Reply(200, b"x"))) as server:
+        client = client_at(server.url)
+        for _ in range(20):
+            client.run_one(client.get("bucket", "key"))
+        assert len({r.connection for r in server.requests}) <= 2  # one a loop
+
+
+# ---- uploads ----
+
+
+class Uploads:
+    """A script that takes multipart uploads and keeps account of them."""
+
+    def __init__(self) -> None:
+        self.faults: dict[str, list[Reply]] = {}
+        self.calls: Counter[str] = Counter()
+        self.parts: dict[int, bytes] = {}
+        self._lock = threading.Lock()
+
+    def __call__(self, received: Received) -> Reply:
+        with self._lock:
+            name = self._name(received)
+            self.calls[name] += 1
+            if faults := self.faults.get(name):
+                return faults.pop(0)
+            if name == "part":
+                self.parts[int(received.query["partNumber"])] = received.body
+            return self._answer(name, received)
+
+    def _name(self, received: Received) -> str:
+        if received.method == "DELETE":
+            return "abort"
+        if received.method == "PUT":
+            return "part" if "partNumber" in received.query else "put"
+        return "create" if "uploads" in received.query else "complete"
+
+    def _answer(self, name: str, received: Received) -> Reply:
+        sent = {k: v for k, v in received.headers.items() if k.startswith("x-amz-checksum-")}
+        match name:
+            case "create":
+                body = b"<InitiateMultipartUploadResult><UploadId>u1</UploadId></InitiateMultipartUploadResult>"
+                return Reply(200, body, sent)
+            case "complete":
+                return Reply(200, b"<R><ETag>&quot;whole-3&quot;</ETag></R>")
+            case "abort":
+                return Reply(204)
+            case _:
+                return Reply(200, b"", {"etag": '"part"'} | sent)
+
+    @property
+    def content(self) -> bytes:
+        return b"".join(self.parts[number] for number in sorted(self.parts))
+
+
+CREATED_NOTHING = Reply(200, b"<InitiateMultipartUploadResult/>")
+
+
+@pytest.mark.parametrize(
+    ("call", "fault"),
+    [
+        ("create", error_reply(503, "SlowDown")),
+        ("create", CREATED_NOTHING),
+        ("create", Reply(200, b"not XML")),
+        ("part", error_reply(500, "InternalError")),
+        ("part", Reply(reset=True)),
+        ("part", Reply(200)),
+        ("part", error_reply(400, "BadDigest")),
+        ("part", Reply(200, b"", {"etag": '"p"'} | checksum(b"something else"))),
+        ("complete", error_reply(503, "SlowDown")),
+        ("complete", replace(error_reply(200, "InternalError"), status=200)),
+        ("complete", Reply(200, b"   ")),
+        ("complete", Reply(reset=True)),
+    ],
+    ids=[
+        "create throttled",
+        "create without UploadId",
+        "create that is not XML",
+        "part 500",
+        "part reset",
+        "part without ETag",
+        "part with BadDigest",
+        "part stored differently",
+        "complete throttled",
+        "complete: 200 with an error in it",
+        "complete: empty",
+        "complete reset",
+    ],
+)
+def test_a_fault_in_an_upload_is_retried(call: str, fault: Reply) -> None:
+    uploads = Uploads()
+    uploads.faults[call] = [fault]
+    with ScriptedServer(uploads) as server:
+        job = put(server.url, LARGE)
+        assert job.etag == '"whole-3"'
+        assert job.verified_by == "crc64nvme"
+        assert uploads.content == LARGE
+        assert uploads.calls[call] == {"part": 4}.get(call, 2)
+        assert uploads.calls["abort"] == 0
+
+
+@pytest.mark.parametrize(
+    ("call", "fault", "error"),
+    [
+        ("create", error_reply(403, "AccessDenied"), errors.AccessDenied),
+        ("part", error_reply(403, "AccessDenied"), errors.AccessDenied),
+        ("part", Reply(200), errors.ProtocolError),
+        ("complete", error_reply(200, "InternalError"), errors.ServerError),
+        ("complete", error_reply(400, "EntityTooSmall"), errors.InvalidRequest),
+    ],
+    ids=["create denied", "part denied", "never an ETag", "error in a 200", "refused"],
+)
+def test_an_upload_that_fails_is_aborted(call: str, fault: Reply, error: type[errors.S3Error]) -> None:
+    uploads = Uploads()
+    uploads.faults[call] = [fault] * 20
+    with ScriptedServer(uploads) as server:
+        with pytest.raises(error):
+            put(server.url, LARGE, attempts=2)
+        assert uploads.calls["abort"] == (0 if call == "create" else 1)
+
+
+def test_an_abort_that_fails_is_tried_again_and_does_not_hide_the_failure() -> None:
+    uploads = Uploads()
+    uploads.faults["part"] = [error_reply(403, "AccessDenied")] * 20
+    uploads.faults["abort"] = [Reply(500)]
+    with ScriptedServer(uploads) as server:
+        with pytest.raises(errors.AccessDenied):
+            put(server.url, LARGE)
+        assert uploads.calls["abort"] == 2
+
+
+def test_a_complete_whose_reply_was_lost_succeeds_if_the_object_is_there() -> None:
+    uploads = Uploads()
+    uploads.faults["complete"] = [Reply(reset=True), error_reply(404, "NoSuchUpload")]
+
+    def script(received: Received) -> Reply:
+        if received.method == "HEAD":
+            return Reply(200, b"", {"content-length": str(len(LARGE)), "etag": '"whole-3"'} | checksum(LARGE))
+        return uploads(received)
+
+    with ScriptedServer(script) as server:
+        job = put(server.url, LARGE)
+        assert job.etag == '"whole-3"'
+        assert job.verified_by == "crc64nvme"
+
+
+@pytest.mark.parametrize("there", [checksum(b"another object"), {}], ids=["another object", "no checksum"])
+def test_a_complete_whose_reply_was_lost_fails_if_the_object_is_another(there: dict[str, str]) -> None:
+    uploads = Uploads()
+    uploads.faults["complete"] = [Reply(reset=True)] + [error_reply(404, "NoSuchUpload")] * 5
+
+    def script(received: Received) -> Reply:
+        if received.method == "HEAD":
+            return Reply(200, b"", {"content-length": str(len(LARGE)), "etag": '"x"'} | there)
+        return uploads(received)
+
+    with ScriptedServer(script) as server, pytest.raises(errors.S3Error, match="CompleteMultipartUpload"):
+        put(server.url, LARGE)
+
+
+def test_a_server_without_checksums_gets_the_crc_as_metadata() -> None:
+    uploads = Uploads()
+
+    def script(received: Received) -> Reply:
+        reply = uploads(received)
+        return replace(reply, headers={k: v for k, v in reply.headers.items() if "checksum" not in k})
+
+    with ScriptedServer(script) as server:
+        job = put(server.url, LARGE)
+        assert job.verified_by == "sha256"
+        creates = [r for r in server.requests if "uploads" in r.query]
+        assert len(creates) == 2  # it could not be known before
+        wanted = checksum(LARGE)["x-amz-checksum-crc64nvme"]
+        assert creates[1].headers["x-amz-meta-fds-crc64nvme"] == wanted
+        assert uploads.calls["abort"] == 1
+
+
+def test_a_put_that_the_server_stored_differently_is_sent_again() -> None:
+    uploads = Uploads()
+    uploads.faults["put"] = [Reply(200, b"", {"etag": '"x"'} | checksum(b"else"))]
+    with ScriptedServer(uploads) as server:
+        assert put(server.url, b"content").retries == 1
+
+
+# ---- listings ----
+
+
+def _page(keys: list[str], token: str = "") -> Reply:
+    rows = "".join(f"<Contents><Key>{key}</Key><Size>1</Size></Contents>" for key in keys)
+    next_page = f"<NextContinuationToken>{escape(token)}</NextContinuationToken>"
+    more = f"<IsTruncated>true</IsTruncated>{next_page}" if token else ""
+    return Reply(200, f"<ListBucketResult>{rows}{more}</ListBucketResult>".encode())
+
+
+def _list(url: str) -> list[str]:
+    client = client_at(url, attempts=2)
+    return [entry.key for entry in client.run_one(ListJob("bucket", "", recursive=True)).entries]
+
+
+def test_pages_follow_their_tokens() -> None:
+    pages = {None: _page(["a"], "t+/=&1"), "t+/=&1": _page(["b"], "t2"), "t2": _page(["c"])}
+    with ScriptedServer(lambda r: pages[r.query.get("continuation-token")]) as server:
+        assert _list(server.url) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    "pages",
+    [
+        [_page(["a"], "again")],
+        [_page(["a"], "one"), _page(["b"], "two"), _page(["c"], "one")],
+        [Reply(200, b"<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>")],
+        [Reply(200, b'<!DOCTYPE l [<!ENTITY a "aaaa">]><ListBucketResult><Name>&a;</Name></ListBucketResult>')],
+        [Reply(200, b"<ListBucketResult>" + b" " * (17 * MIB) + b"</ListBucketResult>")],
+        [Reply(200, b"<html>Welcome</html>")],
+        [Reply(200, b"<ListBucketResult><Contents><Key>a</Key><Size>x</Size></Contents></ListBucketResult>")],
+        [Reply(200, b"")],
+    ],
+    ids=["same token", "circle", "no token", "entities", "17 MiB", "HTML", "size", "empty"],
+)
+def test_a_listing_that_makes_no_sense_is_an_error(pages: list[Reply]) -> None:
+    with (
+        ScriptedServer(in_turn(*pages)) as server,
+        pytest.raises(errors.ProtocolError, match="ListObjectsV2 s3://bucket"),
+    ):
+        _list(server.url)
+
+
+# ---- credentials ----
+
+
+class Renewable(CredentialProvider):
+    """Gives old credentials until it is asked for newer ones."""
+
+    def __init__(self, newer: bool = True) -> None:
+        super().__init__()
+        self.renewals = 0
+        self._newer = newer
+        self._current = Credentials("OLDKEY", "old-secret", "old-token")
+
+    def snapshot(self) -> Credentials:
+        return self._current
+
+    def renew(self, rejected: Credentials) -> Credentials:
+        self.renewals += 1
+        if self._newer:
+            self._current = Credentials("NEWKEY", "new-secret", "new-token")
+        return self._current
+
+
+def _wants_new(then: Script) -> Script:
+    expired = error_reply(400, "ExpiredToken", "The provided token has expired.")
+    return lambda r: then(r) if r.headers.get("x-amz-security-token") == "new-token" else expired
+
+
+@pytest.mark.parametrize("content", [b"small", LARGE], ids=["small", "large"])
+def test_an_expired_token_is_renewed_once_and_the_transfer_goes_on(content: bytes) -> None:
+    provider = Renewable()
+    with ScriptedServer(_wants_new(StoredObject(content).get)) as server:
+        client = client_at(server.url, provider, attempts=1)
+        assert client.run_one(client.get("bucket", "key")).content.tobytes() == content
+        assert provider.renewals == 1
+        assert re.search("Credential=NEWKEY/", server.requests[-1].headers["authorization"])
+
+
+def test_a_token_that_expires_in_the_middle_of_an_upload_is_renewed() -> None:
+    provider, uploads = Renewable(), Uploads()
+
+    def script(received: Received) -> Reply:
+        if "uploads" in received.query:
+            return uploads(received)
+        return _wants_new(uploads)(received)
+
+    with ScriptedServer(script) as server:
+        client = client_at(server.url, provider)
+        client.run_one(client.put("bucket", "key", LARGE))
+        assert uploads.content == LARGE
+
+
+def test_a_token_that_cannot_be_renewed_is_an_error_at_once() -> None:
+    provider = Renewable(newer=False)
+    with ScriptedServer(_wants_new(StoredObject(b"x").get)) as server:
+        client = client_at(server.url, provider)
+        with pytest.raises(errors.ExpiredCredentials, match="sign in again"):
+            client.run_one(client.get("bucket", "key"))
+        assert len(server.requests) == provider.renewals == 1
+
+
+class Vanishing(Renewable):
+    """Has credentials for a few requests, then none."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self._left = times
+
+    def snapshot(self) -> Credentials:
+        self._left -= 1
+        if self._left < 0:
+            raise errors.NoCredentials("they are gone")
+        return super().snapshot()
+
+
+@pytest.mark.parametrize("times", [0, 1])
+def test_credentials_that_vanish_in_the_middle_are_an_error_and_no_hang(times: int) -> None:
+    with ScriptedServer(StoredObject(LARGE).get) as server:
+        client: Client = client_at(server.url, Vanishing(times))
+        with pytest.raises(errors.NoCredentials):
+            client.run_one(client.get("bucket", "key"))
+        with pytest.raises(errors.NoCredentials):
+            client.run_one(client.put("bucket", "key", LARGE))
