@@ -94,7 +94,7 @@ class CredentialProvider:
 
 
 class StaticCredentials(CredentialProvider):
-    """Always the same ones: nothing is looked up, nothing can be renewed. It does not pickle: that would write secrets."""
+    """Always the same ones: nothing is looked up or renewed. They do not pickle: that would write secrets down."""
 
     def __init__(self, credentials: Credentials) -> None:
         super().__init__()
