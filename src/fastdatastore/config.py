@@ -25,6 +25,23 @@ def _positive(name: str, default: int) -> int:
     return value
 
 
+def _optional(name: str) -> int | None:
+    return _positive(name, 1) if name in os.environ else None
+
+
+def _number(name: str) -> float | None:
+    text = os.environ.get(name)
+    if text is None:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 1e6:
+        raise ConfigurationError(f"{name} must be a positive number, got {text!r}")
+    return value
+
+
 def _seconds(name: str, default: float) -> float:
     text = os.environ.get(name)
     if text is None:
@@ -62,8 +79,10 @@ class Settings:
         loops: Event-loop threads of the process (FDS_LOOPS; default: 2, on one core 1).
         connections: Most connections to one endpoint, on each loop (FDS_CONNECTIONS).
         part_size: Of ranged GETs and multipart uploads (FDS_PART_SIZE); grown for objects of over 10,000 parts.
-        parts_in_flight: Most parts on the way at once. A real S3 gives ~90 MB/s for each (FDS_PARTS_IN_FLIGHT).
-        requests_in_flight: Most requests handed to the data plane at once (FDS_REQUESTS_IN_FLIGHT).
+        target_gbps: The rate to start for, Gbit/s; what the link really gives is then found out (FDS_TARGET_GBPS).
+        max_gbps: Cap on the bandwidth of one client, up and down together; None: no cap (FDS_MAX_GBPS).
+        parts_in_flight: Fixes how many parts are on the way at once; None adapts (FDS_PARTS_IN_FLIGHT).
+        requests_in_flight: The same for small requests (FDS_REQUESTS_IN_FLIGHT).
         attempts: Most attempts of one request (FDS_ATTEMPTS).
         connect_timeout: For TCP and for TLS, each, at one address (FDS_CONNECT_TIMEOUT).
         stall_timeout: Without a byte in either direction (FDS_STALL_TIMEOUT).
@@ -72,10 +91,12 @@ class Settings:
     """
 
     loops: int = field(default_factory=lambda: _positive("FDS_LOOPS", min(2, _cores())))
-    connections: int = field(default_factory=lambda: _positive("FDS_CONNECTIONS", 16))
+    connections: int = field(default_factory=lambda: _positive("FDS_CONNECTIONS", 64))
     part_size: int = field(default_factory=lambda: _positive("FDS_PART_SIZE", 8 * MIB))
-    parts_in_flight: int = field(default_factory=lambda: _positive("FDS_PARTS_IN_FLIGHT", 16))
-    requests_in_flight: int = field(default_factory=lambda: _positive("FDS_REQUESTS_IN_FLIGHT", 128))
+    target_gbps: float = field(default_factory=lambda: _number("FDS_TARGET_GBPS") or 10.0)
+    max_gbps: float | None = field(default_factory=lambda: _number("FDS_MAX_GBPS"))
+    parts_in_flight: int | None = field(default_factory=lambda: _optional("FDS_PARTS_IN_FLIGHT"))
+    requests_in_flight: int | None = field(default_factory=lambda: _optional("FDS_REQUESTS_IN_FLIGHT"))
     attempts: int = field(default_factory=lambda: _positive("FDS_ATTEMPTS", 6))
     connect_timeout: float = field(default_factory=lambda: _seconds("FDS_CONNECT_TIMEOUT", 3.0))
     stall_timeout: float = field(default_factory=lambda: _seconds("FDS_STALL_TIMEOUT", 30.0))

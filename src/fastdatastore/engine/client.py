@@ -59,7 +59,7 @@ class Client:
             key,
             sink or MemorySink(process.buffer_pool(self.settings)),
             part_size=self.settings.part_size,
-            streams=self.settings.parts_in_flight,
+            streams=self.remote.concurrency.of(up=False, large=True).limit,
             byte_range=byte_range,
         )
 

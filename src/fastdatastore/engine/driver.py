@@ -16,6 +16,8 @@ from typing import cast
 from fastdatastore import _native
 from fastdatastore._native import Report
 from fastdatastore.engine import process, retry
+from fastdatastore.engine.admission import Admission
+from fastdatastore.engine.budget import REFUND
 from fastdatastore.engine.job import Job, RetryRequest
 from fastdatastore.engine.remote import Remote
 from fastdatastore.engine.request import Request
@@ -29,22 +31,22 @@ class Driver:
     """Runs jobs over a remote. For one thread, for one call."""
 
     def __init__(self, remote: Remote) -> None:
+        remote.check_fork()
         self._remote = remote
         self._settings = remote.settings
         self._queue = _native.Queue(process.plane(remote.settings))
         self._open: deque[Job] = deque()  # may have requests to send
         self._started: set[Job] = set()
-        self._ready: deque[Request] = deque()  # retries that are due, and cleanups
+        self._ready: deque[Request] = deque()  # retries that are due, and what was not admitted yet
         self._later: list[tuple[float, int, Request]] = []
         self._ticket = 0
-        self._requests = 0
-        self._parts = 0
         self._finished: deque[Job] = deque()
+        self._admission: Admission
         self._pid = os.getpid()
 
     def __repr__(self) -> str:
         return (
-            f"<Driver [jobs: {len(self._started)} | requests: {self._requests} in flight, {self._parts} of them parts, "
+            f"<Driver [jobs: {len(self._started)} | requests: {len(self._queue)} in flight, {len(self._ready)} ready, "
             f"{len(self._later)} waiting to be tried again]>"
         )
 
@@ -56,6 +58,7 @@ class Driver:
         """
         source = iter(jobs)
         exhausted = False
+        self._admission = Admission(self._remote)
         try:
             while True:
                 exhausted = self._fill(source, exhausted)
@@ -77,26 +80,26 @@ class Driver:
         while self._later and self._later[0][0] <= now:
             self._ready.append(heapq.heappop(self._later)[2])
         batch: list[Request] = []
-        while self._requests + len(batch) < self._settings.requests_in_flight:
-            request = self._ready.popleft() if self._ready else None
-            if request is None and self._parts < self._settings.parts_in_flight:
+        while True:
+            request = self._ready.popleft() if self._ready else self._next_of_open()
+            while request is None and not exhausted:
+                job = next(source, None)
+                if job is None:
+                    exhausted = True
+                    break
+                job.began = now
+                self._started.add(job)
+                self._open.append(job)
                 request = self._next_of_open()
-                while request is None and not exhausted:
-                    job = next(source, None)
-                    if job is None:
-                        exhausted = True
-                        break
-                    job.began = now
-                    self._started.add(job)
-                    self._open.append(job)
-                    request = self._next_of_open()
             if request is None:
                 break
-            if request.is_large:
-                self._parts += 1
+            if not self._admission.admits(request, now):
+                self._ready.appendleft(request)
+                break
             request.job.in_flight.add(request)
             batch.append(request)
-        self._submit(batch)
+        self._submit(batch, now)
+        self._admission.turn(now)
         return exhausted
 
     def _next_of_open(self) -> Request | None:
@@ -113,16 +116,15 @@ class Driver:
             self._settle(job)
         return None
 
-    def _submit(self, batch: list[Request]) -> None:
+    def _submit(self, batch: list[Request], now: float) -> None:
         if not batch:
             return
-        now = time.monotonic()
         try:
             snapshot = self._remote.snapshot()
             orders = [self._remote.order(request, snapshot) for request in batch]
         except FastDatastoreError as error:
             for request in batch:
-                self._parts -= request.is_large
+                self._admission.on_withdrawn(request)
                 request.job.in_flight.discard(request)
             for request in batch:  # a job ends when its last request is off, so all go first
                 self._fail(request.job, error)
@@ -131,15 +133,15 @@ class Driver:
             request.attempts += 1
             request.job.attempts += 1
             request.started = request.started or now
-        self._requests += len(batch)
+            request.sent_at = now
         self._queue.submit(orders)
 
     def _patience(self) -> float:
-        """Seconds until a retry is due; -1.0 when only reports can bring news."""
-        if self._requests >= self._settings.requests_in_flight:
-            return -1.0  # a retry that is due must wait for room
-        if self._ready or self._finished:
+        """Seconds until a request may go out; -1.0 when only reports can bring news."""
+        if self._finished:
             return 0.0
+        if self._ready:
+            return self._admission.wait
         if self._later:
             return max(0.0, self._later[0][0] - time.monotonic())
         return -1.0
@@ -149,22 +151,23 @@ class Driver:
     def _take(self, patience: float) -> None:
         if os.getpid() != self._pid:
             raise RuntimeError("transfers cannot go on in a forked child; start new ones there")
-        if not self._requests:
+        if not len(self._queue):
             if patience < 0:
                 raise RuntimeError(f"nothing to wait for: {self!r}")
             time.sleep(patience)
             return
-        for report in self._queue.take(patience):
+        reports = self._queue.take(patience)
+        now = time.monotonic()
+        for report in reports:
             request = cast(Request, report.tag)
             if report.paused:
-                self._direct(request, report)
+                self._direct(request, report, now)
                 continue
-            self._requests -= 1
-            self._parts -= request.is_large
             request.job.in_flight.discard(request)
-            self._handle(request, report)
+            self._handle(request, report, now)
+        self._admission.turn(now)
 
-    def _direct(self, request: Request, report: Report) -> None:
+    def _direct(self, request: Request, report: Report, now: float) -> None:
         job = request.job
         try:
             if job.error is not None:
@@ -174,17 +177,18 @@ class Driver:
             self._fail(job, error)
             self._queue.cancel(request)
             return
-        request.target = target
-        self._parts += 1
+        request.target, request.is_large = target, True
+        self._admission.on_large(request, now)
         self._queue.proceed(request, target, crc)
         self._reopen(job)
 
-    def _handle(self, request: Request, report: Report) -> None:
+    def _handle(self, request: Request, report: Report, now: float) -> None:
         job = request.job
+        verdict = retry.judge(request, report)
+        self._admission.on_report(request, report, verdict.kind is retry.Kind.ANSWER, verdict.throttled, now)
         if job.error is not None or job.done:
             self._settle(job)
             return
-        verdict = retry.judge(request, report)
         if verdict.kind is retry.Kind.ANSWER:
             try:
                 job.on_answer(request, report)
@@ -193,6 +197,7 @@ class Driver:
                 return
             except FastDatastoreError as error:
                 self._fail(job, error)
+            self._remote.retry_budget.give_back(request.cost or REFUND)
             self._reopen(job)
             self._settle(job)
         else:
@@ -211,6 +216,8 @@ class Driver:
                         kind = retry.Kind.FREE_RETRY
                 except FastDatastoreError:
                     pass  # the server's word, that they have expired, says more
+        if kind is retry.Kind.RETRY and not self._pay(request, report):
+            kind = retry.Kind.FATAL
         limit = min(self._settings.attempts, verdict.limit or self._settings.attempts)
         if kind is retry.Kind.FATAL or (kind is retry.Kind.RETRY and request.attempts >= limit):
             self._fail(job, verdict.error)
@@ -231,6 +238,13 @@ class Driver:
         self._ticket += 1
         due = time.monotonic() + retry.delay(request.attempts, verdict.throttled)
         heapq.heappush(self._later, (due, self._ticket, request))
+
+    def _pay(self, request: Request, report: Report) -> bool:
+        """Takes the retry out of the client's budget; False when it is used up: a sick server is not beaten further."""
+        budget = self._remote.retry_budget
+        budget.widen(len(self._queue))
+        request.cost = budget.take(timed_out=report.outcome == _native.STALLED)
+        return request.cost > 0
 
     # ---- the end of a job ----
 
@@ -273,6 +287,7 @@ class Driver:
         """Leaves nothing behind: cancels, aborts, releases."""
         if os.getpid() != self._pid:
             return  # after a fork all of it is the parent's: requests, files, uploads
+        self._admission.leave(time.monotonic())
         while self._finished:  # ended, but the caller did not wait for them
             self._finished.popleft().release()
         if not self._started:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import threading
+import time
 
 from fastdatastore import _native
 from fastdatastore.auth.credentials import CredentialProvider, Credentials
 from fastdatastore.auth.endpoint import EndpointConfig
 from fastdatastore.config import Settings
+from fastdatastore.engine.budget import RetryBudget
+from fastdatastore.engine.concurrency import Concurrency
+from fastdatastore.engine.pacing import Pacer
 from fastdatastore.engine.request import Request
+from fastdatastore.engine.throttle import Throttle
 from fastdatastore.errors import ConfigurationError
 
 USER_AGENT = "fastdatastore"
@@ -18,6 +24,7 @@ class Remote:
     """Turns requests into signed orders for the data plane. Thread-safe.
 
     Attributes:
+        concurrency, pacer, retry_budget: What all calls of the client share.
         checksums: Whether the server keeps x-amz-checksum-*: None until a reply has shown it. Never keyed by brand.
     """
 
@@ -27,6 +34,8 @@ class Remote:
         self.is_tls = endpoint.address("").tls
         self.checksums: bool | None = None
         self._credentials = credentials
+        self._pid = os.getpid()
+        self._learn_anew()
         self._lock = threading.Lock()
         self._hosts: dict[str, _native.Endpoint] = {}
         self._buckets: dict[str, tuple[_native.Endpoint, str]] = {}
@@ -35,6 +44,30 @@ class Remote:
     def __repr__(self) -> str:
         checksums = {None: "unknown", True: "kept", False: "not kept"}[self.checksums]
         return f"<Remote {self.endpoint} | checksums {checksums}>"
+
+    def _learn_anew(self) -> None:
+        settings = self.settings
+        self.concurrency = Concurrency(
+            settings.part_size,
+            settings.target_gbps,
+            settings.parts_in_flight,
+            settings.requests_in_flight,
+            max(2, settings.memory_ceiling // settings.part_size),
+        )
+        self.pacer = Pacer(settings.max_gbps, time.monotonic())
+        self.retry_budget = RetryBudget()
+        self._throttles: dict[str, Throttle] = {}
+
+    def check_fork(self) -> None:
+        """In a forked child: forgets the parent's requests in flight, which would be counted for ever."""
+        if self._pid != os.getpid():
+            self._pid = os.getpid()
+            self._lock = threading.Lock()
+            self._learn_anew()
+
+    def throttle(self, bucket: str) -> Throttle:
+        """What is known of a bucket's request rate."""
+        return self._throttles.get(bucket) or self._throttles.setdefault(bucket, Throttle())
 
     def snapshot(self) -> Credentials:
         """The credentials that requests are signed with now."""

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 Pairs: TypeAlias = tuple[tuple[str, str], ...]
 
 XML_MAX = 16 << 20
+# A longer body occupies its connection for the time of its bytes, not of a round trip.
+LARGE = 256 << 10
 
 
 class Request:
@@ -28,8 +30,10 @@ class Request:
         pause_above: A longer 2xx body waits for the job to say where it goes.
         part: The job's own number for it.
         patience: Seconds without a byte before the attempt is given up; 0.0 takes the endpoint's.
+        is_large: Its bytes take the time, not its round trip.
         expected: Statuses that are answers to the job, not errors.
         attempts, started: How many were made, and when the first (time.monotonic()).
+        sent_at: When the last attempt was handed over. cost: Tokens of the retry budget that it has taken.
         signed_by: The snapshot that the last attempt was signed with.
     """
 
@@ -38,9 +42,11 @@ class Request:
         "body",
         "bucket",
         "content_max",
+        "cost",
         "download_crc",
         "expected",
         "headers",
+        "is_large",
         "job",
         "key",
         "method",
@@ -50,6 +56,7 @@ class Request:
         "pause_above",
         "query",
         "renewed",
+        "sent_at",
         "signed_by",
         "stale",
         "started",
@@ -95,14 +102,23 @@ class Request:
         self.expected = expected
         self.attempts = 0
         self.started = 0.0
+        self.sent_at = 0.0
+        self.cost = 0
         self.signed_by: Credentials | None = None
+        self.is_large = target is not None or part > 0 or (body is not None and memoryview(body).nbytes > LARGE)
         self.renewed = False
         self.stale = 0
 
     @property
-    def is_large(self) -> bool:
-        """It occupies a connection for a while: a part, not a small object."""
-        return self.target is not None or self.part > 0
+    def is_upload(self) -> bool:
+        """It is its body that takes the time."""
+        return self.upload_crc != _native.NO_CRC
+
+    @property
+    def weight(self) -> int:
+        """Payload bytes that are known before it goes out; 0 when only the reply tells."""
+        payload = self.body if self.is_upload else self.target
+        return 0 if payload is None else memoryview(payload).nbytes
 
     def __repr__(self) -> str:
         return f"<{self.operation} s3://{self.bucket}/{self.key} part={self.part} attempts={self.attempts}>"
