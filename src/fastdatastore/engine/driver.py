@@ -18,10 +18,14 @@ from fastdatastore._native import Report
 from fastdatastore.engine import process, retry
 from fastdatastore.engine.admission import Admission
 from fastdatastore.engine.budget import REFUND
+from fastdatastore.engine.hedging import Hedger
 from fastdatastore.engine.job import Job, RetryRequest
 from fastdatastore.engine.remote import Remote
 from fastdatastore.engine.request import Request
 from fastdatastore.errors import FastDatastoreError, S3Error
+
+# How often parts in flight are looked at for one that is overdue.
+HEDGE_SECONDS = 0.1
 
 # After Ctrl-C, or when the caller walks away: how long uploads may take to be aborted.
 FAREWELL_SECONDS = 0.5
@@ -42,6 +46,9 @@ class Driver:
         self._ticket = 0
         self._finished: deque[Job] = deque()
         self._admission: Admission
+        self._hedger = Hedger()
+        self._uploading: set[Request] = set()  # parts that a second attempt could overtake
+        self._hedge_at = 0.0
         self._pid = os.getpid()
 
     def __repr__(self) -> str:
@@ -98,6 +105,7 @@ class Driver:
                 break
             request.job.in_flight.add(request)
             batch.append(request)
+        self._hedge(batch, now)
         self._submit(batch, now)
         self._admission.turn(now)
         return exhausted
@@ -134,7 +142,25 @@ class Driver:
             request.job.attempts += 1
             request.started = request.started or now
             request.sent_at = now
+            if request.operation == "UploadPart":
+                self._uploading.add(request)
         self._queue.submit(orders)
+
+    def _hedge(self, batch: list[Request], now: float) -> None:
+        """Sends the part that is most overdue a second time, if the budget allows it and there is room."""
+        if not self._uploading or now < self._hedge_at:
+            return
+        self._hedge_at = now + HEDGE_SECONDS
+        alone = [(r, r.sent_at, r.weight) for r in self._uploading if r.twin is None and r.job.error is None]
+        late = self._hedger.pick(now, alone)
+        if late is None:
+            return
+        twin = late.double()
+        if self._admission.admits(twin, now):
+            twin.job.in_flight.add(twin)
+            batch.append(twin)
+        else:
+            late.twin = None
 
     def _patience(self) -> float:
         """Seconds until a request may go out; -1.0 when only reports can bring news."""
@@ -142,9 +168,10 @@ class Driver:
             return 0.0
         if self._ready:
             return self._admission.wait
-        if self._later:
-            return max(0.0, self._later[0][0] - time.monotonic())
-        return -1.0
+        dues = [self._later[0][0]] if self._later else []
+        if self._uploading:
+            dues.append(self._hedge_at)
+        return max(0.0, min(dues) - time.monotonic()) if dues else -1.0
 
     # ---- receiving ----
 
@@ -186,7 +213,8 @@ class Driver:
         job = request.job
         verdict = retry.judge(request, report)
         self._admission.on_report(request, report, verdict.kind is retry.Kind.ANSWER, verdict.throttled, now)
-        if job.error is not None or job.done:
+        self._uploading.discard(request)
+        if job.error is not None or job.done or self._is_overtaken(request, verdict):
             self._settle(job)
             return
         if verdict.kind is retry.Kind.ANSWER:
@@ -202,6 +230,21 @@ class Driver:
             self._settle(job)
         else:
             self._retry(request, report, verdict)
+
+    def _is_overtaken(self, request: Request, verdict: retry.Verdict) -> bool:
+        """Of two attempts of one part the first answer counts; a failure only when it is the last."""
+        if verdict.kind is retry.Kind.ANSWER and request.operation == "UploadPart":
+            self._hedger.on_done(request.weight, time.monotonic() - request.sent_at)
+        twin, request.twin = request.twin, None
+        if twin is None:
+            return False
+        if twin not in request.job.in_flight:  # it has won
+            return True
+        if verdict.kind is retry.Kind.ANSWER:
+            self._queue.cancel(twin)
+            return False
+        twin.twin = None
+        return True
 
     def _retry(self, request: Request, report: Report, verdict: retry.Verdict) -> None:
         job = request.job

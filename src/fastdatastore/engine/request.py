@@ -34,6 +34,7 @@ class Request:
         expected: Statuses that are answers to the job, not errors.
         attempts, started: How many were made, and when the first (time.monotonic()).
         sent_at: When the last attempt was handed over. cost: Tokens of the retry budget that it has taken.
+        twin: A second attempt of the same part that is on the way beside it: the first to be answered wins.
         signed_by: The snapshot that the last attempt was signed with.
     """
 
@@ -61,6 +62,7 @@ class Request:
         "stale",
         "started",
         "target",
+        "twin",
         "upload_crc",
     )
 
@@ -104,10 +106,31 @@ class Request:
         self.started = 0.0
         self.sent_at = 0.0
         self.cost = 0
+        self.twin: Request | None = None
         self.signed_by: Credentials | None = None
         self.is_large = target is not None or part > 0 or (body is not None and memoryview(body).nbytes > LARGE)
         self.renewed = False
         self.stale = 0
+
+    def double(self) -> Request:
+        """A second attempt of the same, to go out while this one is on its way."""
+        twin = Request(
+            self.job,
+            self.operation,
+            self.method,
+            self.bucket,
+            self.key,
+            query=self.query,
+            headers=self.headers,
+            body=self.body,
+            upload_crc=self.upload_crc,
+            part=self.part,
+            patience=self.patience,
+            expected=self.expected,
+        )
+        twin.attempts, twin.started = self.attempts, self.started
+        twin.twin, self.twin = self, twin
+        return twin
 
     @property
     def is_upload(self) -> bool:
