@@ -269,10 +269,31 @@ def test_an_empty_reply_to_head_is_looked_into() -> None:
             client.run_one(HeadJob("bucket", "key"))
 
 
-def test_another_region_is_named() -> None:
+def test_another_region_is_signed_for_once_and_remembered() -> None:
+    moved = replace(error_reply(301, "PermanentRedirect"), headers={"x-amz-bucket-region": "eu-west-7"})
+    with ScriptedServer(in_turn(moved, Reply(200, b"x"), Reply(200, b"y"))) as server:
+        client = client_at(server.url)
+        assert client.run_one(client.get("bucket", "key")).content.tobytes() == b"x"
+        assert client.run_one(client.get("bucket", "key")).content.tobytes() == b"y"
+        scopes = [r.headers["authorization"].split("/")[2] for r in server.requests]
+    assert scopes == ["us-east-1", "eu-west-7", "eu-west-7"]
+
+
+def test_a_region_that_leads_nowhere_is_named() -> None:
     reply = replace(error_reply(301, "PermanentRedirect"), headers={"x-amz-bucket-region": "eu-west-7"})
     with ScriptedServer(in_turn(reply)) as server, pytest.raises(errors.InvalidRequest, match=r"eu-west-7.*AWS_REGION"):
         get(server.url)
+
+
+def test_a_wrong_clock_is_set_by_the_servers_date() -> None:
+    skewed = replace(error_reply(403, "RequestTimeTooSkewed"), headers={"date": "Tue, 01 Jan 2030 12:30:00 GMT"})
+    with ScriptedServer(in_turn(skewed, Reply(200, b"x"), Reply(200, b"y"))) as server:
+        client = client_at(server.url)
+        assert client.run_one(client.get("bucket", "key")).content.tobytes() == b"x"
+        assert client.run_one(client.get("bucket", "key")).content.tobytes() == b"y"
+        dates = [r.headers["x-amz-date"] for r in server.requests]
+    assert not dates[0].startswith("20300101")
+    assert [date[:11] for date in dates[1:]] == ["20300101T12", "20300101T12"]
 
 
 # ---- connections ----

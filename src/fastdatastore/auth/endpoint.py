@@ -63,8 +63,8 @@ class EndpointConfig:
         if parts.path not in ("", "/") or parts.query or parts.fragment:
             raise ConfigurationError(f"the endpoint must be a scheme, a host and a port only, got {self.url!r}")
 
-    def address(self, bucket: str) -> Address:
-        """Where `bucket` is reached ("": the service itself)."""
+    def address(self, bucket: str, region: str | None = None) -> Address:
+        """Where `bucket` is reached ("": the service itself); on AWS in `region` if that is not the endpoint's own."""
         if self.url:
             parts = urlsplit(self.url)
             host = parts.hostname or ""
@@ -72,8 +72,9 @@ class EndpointConfig:
             port = parts.port or (443 if tls else 80)
             virtual = self.addressing == "virtual"
         else:
-            suffix = "amazonaws.com.cn" if self.region.startswith("cn-") else "amazonaws.com"
-            host, tls, port = f"s3.{self.region}.{suffix}", True, 443
+            region = region or self.region
+            suffix = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
+            host, tls, port = f"s3.{region}.{suffix}", True, 443
             virtual = self.addressing != "path" and _DNS_BUCKET.fullmatch(bucket) is not None
         if virtual and bucket:
             host = f"{bucket}.{host}"

@@ -17,6 +17,7 @@ from fastdatastore import _native
 from fastdatastore._native import Report
 from fastdatastore.engine import process, retry
 from fastdatastore.engine.admission import Admission
+from fastdatastore.engine.appetite import Appetite
 from fastdatastore.engine.budget import REFUND
 from fastdatastore.engine.hedging import Hedger
 from fastdatastore.engine.job import Job, RetryRequest
@@ -26,6 +27,9 @@ from fastdatastore.errors import FastDatastoreError, S3Error
 
 # How often parts in flight are looked at for one that is overdue.
 HEDGE_SECONDS = 0.1
+
+# Results in the making, as a multiple of the parts that may be on the way: while one object ends the next one begins.
+BACKLOG = 2
 
 # After Ctrl-C, or when the caller walks away: how long uploads may take to be aborted.
 FAREWELL_SECONDS = 0.5
@@ -46,6 +50,8 @@ class Driver:
         self._ticket = 0
         self._finished: deque[Job] = deque()
         self._admission: Admission
+        parts = remote.concurrency.of(up=False, large=True).limit
+        self._appetite = Appetite(BACKLOG * parts * self._settings.part_size)
         self._hedger = Hedger()
         self._uploading: set[Request] = set()  # parts that a second attempt could overtake
         self._hedge_at = 0.0
@@ -89,7 +95,7 @@ class Driver:
         batch: list[Request] = []
         while True:
             request = self._ready.popleft() if self._ready else self._next_of_open()
-            while request is None and not exhausted:
+            while request is None and not exhausted and not self._appetite.is_sated:
                 job = next(source, None)
                 if job is None:
                     exhausted = True
@@ -97,6 +103,8 @@ class Driver:
                 job.began = now
                 self._started.add(job)
                 self._open.append(job)
+                if job.size_comes_late:
+                    self._appetite.on_begun(job)
                 request = self._next_of_open()
             if request is None:
                 break
@@ -205,6 +213,7 @@ class Driver:
             self._queue.cancel(request)
             return
         request.target, request.is_large = target, True
+        self._appetite.on_size(job)
         self._admission.on_large(request, now)
         self._queue.proceed(request, target, crc)
         self._reopen(job)
@@ -250,15 +259,8 @@ class Driver:
         job = request.job
         assert verdict.error is not None
         kind = verdict.kind
-        if kind is retry.Kind.RENEW:
-            kind = retry.Kind.FATAL
-            if not request.renewed and request.signed_by is not None:
-                request.renewed = True
-                try:
-                    if self._remote.renew(request.signed_by):
-                        kind = retry.Kind.FREE_RETRY
-                except FastDatastoreError:
-                    pass  # the server's word, that they have expired, says more
+        if kind is retry.Kind.MEND:
+            kind = retry.Kind.FREE_RETRY if self._mend(request, report, verdict) else retry.Kind.FATAL
         if kind is retry.Kind.RETRY and not self._pay(request, report):
             kind = retry.Kind.FATAL
         limit = min(self._settings.attempts, verdict.limit or self._settings.attempts)
@@ -281,6 +283,23 @@ class Driver:
         self._ticket += 1
         due = time.monotonic() + retry.delay(request.attempts, verdict.throttled)
         heapq.heappush(self._later, (due, self._ticket, request))
+
+    def _mend(self, request: Request, report: Report, verdict: retry.Verdict) -> bool:
+        """Puts right what the server complains of; False when that was tried before, or nothing can be done."""
+        assert verdict.mend is not None
+        if verdict.mend in request.mended:
+            return False
+        request.mended.add(verdict.mend)
+        match verdict.mend:
+            case retry.Mend.CREDENTIALS:
+                # An error of renewing is not raised: the server's word, that they have expired, says more.
+                with contextlib.suppress(FastDatastoreError):
+                    return request.signed_by is not None and self._remote.renew(request.signed_by)
+                return False
+            case retry.Mend.CLOCK:
+                return self._remote.set_clock(report.headers.get("date", ""))
+            case retry.Mend.REGION:
+                return self._remote.relocate(request.bucket, verdict.region)
 
     def _pay(self, request: Request, report: Report) -> bool:
         """Takes the retry out of the client's budget; False when it is used up: a sick server is not beaten further."""
@@ -314,6 +333,10 @@ class Driver:
         if job not in self._started or job.in_flight or not (job.done or job.error):
             return
         self._started.discard(job)
+        if job.size_comes_late:
+            if job.done:
+                self._appetite.on_size(job)
+            self._appetite.on_ended(job)
         if isinstance(job, Cleanup):
             self._finished.append(job.failed)
             return

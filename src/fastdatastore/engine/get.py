@@ -59,6 +59,7 @@ class GetJob(Job):
     """
 
     operation = "GetObject"
+    size_comes_late = True
 
     def __init__(
         self,

@@ -35,6 +35,7 @@ class Job:
     """
 
     operation: ClassVar[str] = ""
+    size_comes_late: ClassVar[bool] = False  # only the reply tells how many bytes will want a place
 
     def __init__(self, bucket: str, key: str = "") -> None:
         self.bucket = bucket

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from email.utils import parsedate_to_datetime
 
 from fastdatastore import _native
 from fastdatastore.auth.credentials import CredentialProvider, Credentials
@@ -34,12 +35,14 @@ class Remote:
         self.is_tls = endpoint.address("").tls
         self.checksums: bool | None = None
         self._credentials = credentials
+        self._clock_offset = 0
+        self._regions: dict[str, str] = {}  # of buckets that live elsewhere
         self._pid = os.getpid()
         self._learn_anew()
         self._lock = threading.Lock()
         self._hosts: dict[str, _native.Endpoint] = {}
         self._buckets: dict[str, tuple[_native.Endpoint, str]] = {}
-        self._signer: tuple[Credentials, _native.Credentials] | None = None
+        self._signers: dict[str, tuple[Credentials, _native.Credentials]] = {}  # by region
 
     def __repr__(self) -> str:
         checksums = {None: "unknown", True: "kept", False: "not kept"}[self.checksums]
@@ -77,6 +80,24 @@ class Remote:
         """After a server called `rejected` expired: whether there are newer ones."""
         return self._credentials.renew(rejected) != rejected
 
+    def set_clock(self, date: str) -> bool:
+        """Learns from a server's Date how wrong this machine's clock is. False when that can't be the trouble."""
+        try:
+            offset = round(parsedate_to_datetime(date).timestamp() - time.time())
+        except ValueError:
+            return False
+        changed, self._clock_offset = abs(offset - self._clock_offset) > 1, offset
+        return changed
+
+    def relocate(self, bucket: str, region: str) -> bool:
+        """From now on requests to `bucket` are signed for `region`, and on AWS sent there."""
+        if self._regions.get(bucket, self.endpoint.region) == region:
+            return False
+        with self._lock:
+            self._regions[bucket] = region
+            self._buckets.pop(bucket, None)
+        return True
+
     def order(self, request: Request, snapshot: Credentials) -> _native.Order:
         """One attempt of `request`, for Queue.submit; the request is its tag."""
         endpoint, prefix = self._buckets.get(request.bucket) or self._connect(request.bucket)
@@ -86,7 +107,7 @@ class Remote:
         return (
             request,
             endpoint,
-            self._sign_with(snapshot),
+            self._sign_with(snapshot, self._regions.get(request.bucket, self.endpoint.region)),
             request.method,
             prefix + request.key if request.key else prefix.rstrip("/") or "/",
             request.query,
@@ -99,22 +120,21 @@ class Remote:
             request.pause_above,
             request.content_max,
             request.patience,
-            0,
+            self._clock_offset,
         )
 
-    def _sign_with(self, snapshot: Credentials) -> _native.Credentials:
-        with self._lock:
-            if self._signer is None or self._signer[0] != snapshot:
-                self._signer = (
-                    snapshot,
-                    _native.Credentials(
-                        snapshot.access_key, snapshot.secret_key, snapshot.session_token, self.endpoint.region
-                    ),
-                )
-            return self._signer[1]
+    def _sign_with(self, snapshot: Credentials, region: str) -> _native.Credentials:
+        known = self._signers.get(region)
+        if known is None or known[0] != snapshot:
+            known = (
+                snapshot,
+                _native.Credentials(snapshot.access_key, snapshot.secret_key, snapshot.session_token, region),
+            )
+            self._signers[region] = known
+        return known[1]
 
     def _connect(self, bucket: str) -> tuple[_native.Endpoint, str]:
-        address = self.endpoint.address(bucket)
+        address = self.endpoint.address(bucket, self._regions.get(bucket))
         with self._lock:
             # One native endpoint a host: with path-style addressing all buckets share its connections.
             made = self._hosts.get(address.host)

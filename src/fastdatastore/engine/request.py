@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from fastdatastore.auth.credentials import Credentials
     from fastdatastore.engine.job import Job
+    from fastdatastore.engine.retry import Mend
 
 Pairs: TypeAlias = tuple[tuple[str, str], ...]
 
@@ -34,6 +35,7 @@ class Request:
         expected: Statuses that are answers to the job, not errors.
         attempts, started: How many were made, and when the first (time.monotonic()).
         sent_at: When the last attempt was handed over. cost: Tokens of the retry budget that it has taken.
+        mended: What has been put right for it already, once each.
         twin: A second attempt of the same part that is on the way beside it: the first to be answered wins.
         signed_by: The snapshot that the last attempt was signed with.
     """
@@ -50,13 +52,13 @@ class Request:
         "is_large",
         "job",
         "key",
+        "mended",
         "method",
         "operation",
         "part",
         "patience",
         "pause_above",
         "query",
-        "renewed",
         "sent_at",
         "signed_by",
         "stale",
@@ -109,7 +111,7 @@ class Request:
         self.twin: Request | None = None
         self.signed_by: Credentials | None = None
         self.is_large = target is not None or part > 0 or (body is not None and memoryview(body).nbytes > LARGE)
-        self.renewed = False
+        self.mended: set[Mend] = set()
         self.stale = 0
 
     def double(self) -> Request:

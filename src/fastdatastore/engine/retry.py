@@ -29,8 +29,14 @@ class Kind(Enum):
     ANSWER = "answer"
     RETRY = "retry"
     FREE_RETRY = "free retry"  # at once, and not counted
-    RENEW = "renew"  # after fresh credentials
+    MEND = "mend"  # after putting right what the server complains of: credentials, clock or region
     FATAL = "fatal"
+
+
+class Mend(Enum):
+    CREDENTIALS = "credentials"  # they have expired
+    CLOCK = "clock"  # ours differs from the server's
+    REGION = "region"  # the bucket lives in another one
 
 
 @dataclass(frozen=True)
@@ -39,6 +45,8 @@ class Verdict:
     error: errors.S3Error | None = None
     throttled: bool = False
     limit: int | None = None  # most attempts for this kind of failure, if lower than the usual
+    mend: Mend | None = None  # for Kind.MEND
+    region: str = ""  # for Mend.REGION
 
 
 _ANSWER = Verdict(Kind.ANSWER)
@@ -154,17 +162,24 @@ def _judge_refusal(request: Request, report: Report) -> Verdict:
         return refusal(request, report, cls)
 
     if code in _EXPIRED_CODES:
-        return Verdict(Kind.RENEW, error(errors.ExpiredCredentials))
+        return Verdict(Kind.MEND, error(errors.ExpiredCredentials), mend=Mend.CREDENTIALS)
+    if code == "RequestTimeTooSkewed":
+        return Verdict(Kind.MEND, error(), mend=Mend.CLOCK)
     if status == 429 or code in _THROTTLE_CODES or status == 503:
         return Verdict(Kind.RETRY, error(errors.Throttled), throttled=True)
     if status >= 500 or code in _RETRY_CODES:
         return Verdict(Kind.RETRY, error(_BY_CODE.get(code, errors.ServerError)))
-    if status // 100 == 3:
-        where = report.headers.get("x-amz-bucket-region") or report.headers.get("location", "")
-        moved = error(errors.InvalidRequest)
-        moved.hint = f"the bucket lives elsewhere ({where}): set AWS_REGION or the endpoint to that"
-        return Verdict(Kind.FATAL, moved)
+    if status // 100 == 3 or code == "AuthorizationHeaderMalformed":
+        return _judge_redirect(request, report)
     return Verdict(Kind.FATAL, error())
+
+
+def _judge_redirect(request: Request, report: Report) -> Verdict:
+    region = report.headers.get("x-amz-bucket-region") or xml.field_of(report.content, "Region")
+    moved = refusal(request, report, errors.InvalidRequest)
+    where = region or report.headers.get("location", "")
+    moved.hint = f"the bucket lives elsewhere ({where}): set AWS_REGION or the endpoint to that"
+    return Verdict(Kind.MEND if region else Kind.FATAL, moved, mend=Mend.REGION, region=region)
 
 
 def delay(attempts: int, throttled: bool) -> float:

@@ -43,6 +43,14 @@ def text(element: Element, path: str, default: str = "") -> str:
     return element.findtext(path) or default
 
 
+def field_of(content: bytes, path: str) -> str:
+    """The text at `path` of a document that may be none: then "" it is."""
+    try:
+        return text(parse(content), path)
+    except BadXml:
+        return ""
+
+
 def error_of(content: bytes) -> tuple[str, str, str]:
     """(Code, Message, RequestId) of an error document; empty strings where it is none."""
     try:

@@ -1,0 +1,47 @@
+"""How many downloads of unknown size to begin: enough to fill the link, not so many that their results fill the memory.
+
+A GET's size is only known from its reply. Until the first ones have told, few are begun; then the sizes seen so far are
+the guess for those on the way.
+"""
+
+from __future__ import annotations
+
+from fastdatastore.config import MIB
+from fastdatastore.engine.job import Job
+
+FIRST_GUESS = 64 * MIB
+# How fast the guess follows: the weight of the newest size.
+NEWEST = 0.1
+
+
+class Appetite:
+    """For one driver. `limit`: bytes of results that may be in the making; one job is always allowed."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._guess = float(FIRST_GUESS)
+        self._known = False
+        self._bytes: dict[Job, float] = {}
+        self._sum = 0.0
+
+    def __repr__(self) -> str:
+        return f"<Appetite [{self._sum:,.0f} of {self._limit:,} bytes in the making]>"
+
+    @property
+    def is_sated(self) -> bool:
+        return bool(self._bytes) and self._sum + self._guess > self._limit
+
+    def on_begun(self, job: Job) -> None:
+        self._bytes[job] = self._guess
+        self._sum += self._guess
+
+    def on_size(self, job: Job) -> None:
+        """The job's `size` is known now."""
+        self._guess += (job.size - self._guess) * (NEWEST if self._known else 1.0)
+        self._known = True
+        if job in self._bytes:
+            self._sum += job.size - self._bytes[job]
+            self._bytes[job] = job.size
+
+    def on_ended(self, job: Job) -> None:
+        self._sum -= self._bytes.pop(job, 0.0)
