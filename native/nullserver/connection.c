@@ -1,6 +1,10 @@
+#define _GNU_SOURCE
 #include "connection.h"
 
+#include "admission.h"
+#include "clock.h"
 #include "operation.h"
+#include "pace.h"
 #include "reply.h"
 #include "source.h"
 
@@ -12,12 +16,12 @@
 #define TURN_BYTES (8u << 20) /* share of one turn, so that others get theirs */
 #define TURN_STEPS 256
 #define PIECES 16
-#define LINGER_SECONDS 2
+#define LINGER_TIME (2 * FDS_NS_SECOND)
 
-typedef enum { HANDSHAKE, HEAD, CONTINUE, BODY, REPLY, LINGER } connection_state;
+typedef enum { HANDSHAKE, HEAD, CONTINUE, BODY, DELAY, REPLY, LINGER } connection_state;
 
 /* What one step came to. */
-typedef enum { NEXT, READ, WRITE, DEAD } step;
+typedef enum { NEXT, READ, WRITE, SLEEP, DEAD } step;
 
 struct fds_ns_connection {
     fds_ns_transport transport;
@@ -32,7 +36,8 @@ struct fds_ns_connection {
     uint64_t body_sent;
     uint64_t moved; /* bytes in this turn */
     char *scratch;
-    time_t deadline;
+    uint64_t due; /* of the delay, the pace, the silence or the lingering that the state is about; 0: none */
+    fds_ns_pace down, up;
     struct fds_ns_links links;
     fds_ns_exchange exchange;
 };
@@ -53,6 +58,9 @@ fds_ns_connection *fds_ns_connection_new(fds_ns_worker *worker, int fd, SSL_CTX 
     connection->in_capacity = FIRST_CAPACITY;
     connection->scratch = scratch;
     connection->exchange.worker = worker;
+    fds_ns_shaping *shaping = worker->server->shaping;
+    fds_ns_pace_init(&connection->down, shaping->options->down_mb_per_s * 1e6, &shaping->down);
+    fds_ns_pace_init(&connection->up, shaping->options->up_mb_per_s * 1e6, &shaping->up);
     return connection;
 }
 
@@ -76,7 +84,9 @@ static step start_reply(fds_ns_connection *connection) {
     connection->out_sent = 0;
     connection->body_sent = 0;
     fds_ns_reply_render(&connection->exchange, &connection->out);
-    connection->state = REPLY;
+    connection->due = fds_ns_reply_time(connection->exchange.worker);
+    connection->state = connection->due ? DELAY : REPLY;
+    fds_ns_pace_start(&connection->down);
     return connection->out.failed ? DEAD : NEXT;
 }
 
@@ -96,6 +106,7 @@ static step finish_request(fds_ns_connection *connection) {
 
 static step start_body(fds_ns_connection *connection) {
     bool came_along = connection->in_size > connection->in_used;
+    fds_ns_pace_start(&connection->up);
     if (!connection->exchange.request.expect_continue || came_along) {
         connection->state = BODY;
         return NEXT;
@@ -137,7 +148,9 @@ static step start_request(fds_ns_connection *connection, size_t head_size) {
         fds_ns_reply_error(exchange, error);
         return start_reply(connection);
     }
-    error = fds_ns_route(exchange);
+    error = fds_ns_admit(exchange);
+    if (!error)
+        error = fds_ns_route(exchange);
     if (!error && exchange->operation->begin)
         exchange->operation->begin(exchange);
     if (error || exchange->reply.status)
@@ -186,6 +199,7 @@ static step read_body(fds_ns_connection *connection) {
     if (along && payload->wire_left) {
         size_t size = along < payload->wire_left ? along : (size_t)payload->wire_left;
         connection->in_used += fds_ns_payload_take(payload, connection->in + connection->in_used, size);
+        fds_ns_pace_charge(&connection->up, size);
     }
     if (!payload->wire_left)
         return finish_request(connection);
@@ -194,10 +208,16 @@ static step read_body(fds_ns_connection *connection) {
     size_t size = room ? READ_MAX : FDS_NS_SCRATCH, got;
     if (size > payload->wire_left)
         size = (size_t)payload->wire_left;
+    size_t allowed = fds_ns_pace_allow(&connection->up, payload->wire_left, &connection->due);
+    if (!allowed)
+        return SLEEP;
+    if (size > allowed)
+        size = allowed;
     fds_ns_io io = fds_ns_transport_read(&connection->transport, place, size, &got);
     if (io != FDS_NS_IO_OK)
         return blocked(io);
     connection->moved += got;
+    fds_ns_pace_moved(&connection->up, got);
     size_t used = fds_ns_payload_take(payload, place, got);
     fds_buf_add(&connection->behind, place + used, got - used);
     if (connection->behind.failed)
@@ -251,7 +271,7 @@ static step end_exchange(fds_ns_connection *connection) {
     connection->state = HEAD;
     if (close) { /* closing with unread input would reset the connection and could destroy the reply */
         fds_ns_transport_finish(&connection->transport);
-        connection->deadline = time(NULL) + LINGER_SECONDS;
+        connection->due = fds_ns_now() + LINGER_TIME;
         connection->state = LINGER;
     }
     return NEXT;
@@ -262,16 +282,23 @@ static step send_reply(fds_ns_connection *connection) {
     uint64_t body_size = reply->kind == FDS_NS_BODY_TEXT ? 0 : fds_ns_reply_body_size(&connection->exchange);
     size_t head_left = connection->out.size - connection->out_sent;
     if (head_left || connection->body_sent < body_size) {
+        size_t allowed =
+            fds_ns_pace_allow(&connection->down, head_left + body_size - connection->body_sent, &connection->due);
+        if (!allowed) {
+            fds_ns_io io = fds_ns_transport_flush(&connection->transport);
+            return io == FDS_NS_IO_OK ? SLEEP : blocked(io);
+        }
         struct iovec pieces[PIECES];
-        size_t count = 0, sent;
-        if (head_left)
-            pieces[count++] = (struct iovec){connection->out.data + connection->out_sent, head_left};
-        if (connection->body_sent < body_size)
-            count += fds_ns_source_pieces(reply, connection->body_sent, pieces + count, PIECES - count);
+        size_t count = 0, sent, head = head_left < allowed ? head_left : allowed;
+        if (head)
+            pieces[count++] = (struct iovec){connection->out.data + connection->out_sent, head};
+        if (connection->body_sent < body_size && head < allowed)
+            count += fds_ns_source_pieces(reply, connection->body_sent, allowed - head, pieces + count, PIECES - count);
         fds_ns_io io = fds_ns_transport_write(&connection->transport, pieces, count, &sent);
         if (io != FDS_NS_IO_OK)
             return blocked(io);
         connection->moved += sent;
+        fds_ns_pace_moved(&connection->down, sent);
         size_t of_head = sent < head_left ? sent : head_left;
         connection->out_sent += of_head;
         connection->body_sent += sent - of_head;
@@ -308,11 +335,26 @@ static step take_step(fds_ns_connection *connection) {
         return send_continue(connection);
     case BODY:
         return read_body(connection);
+    case DELAY:
+        if (fds_ns_now() < connection->due)
+            return SLEEP;
+        connection->state = REPLY;
+        return NEXT;
     case REPLY:
         return send_reply(connection);
     default:
         return linger(connection);
     }
+}
+
+static fds_ns_turn end_turn(fds_ns_connection *connection, fds_ns_turn turn) {
+    if (connection->state == HEAD && turn == FDS_NS_WAIT_READ) {
+        double patience = connection->exchange.worker->server->shaping->options->idle_close_ms;
+        connection->due = patience > 0 ? fds_ns_now() + (uint64_t)(patience * (double)FDS_NS_MILLISECOND) : 0;
+    } else if (connection->state != DELAY && connection->state != LINGER) {
+        connection->due = 0; /* a pace's, past */
+    }
+    return turn;
 }
 
 fds_ns_turn fds_ns_connection_run(fds_ns_connection *connection) {
@@ -322,29 +364,31 @@ fds_ns_turn fds_ns_connection_run(fds_ns_connection *connection) {
         case NEXT:
             break;
         case READ:
-            return FDS_NS_WAIT_READ;
+            return end_turn(connection, FDS_NS_WAIT_READ);
         case WRITE:
-            return FDS_NS_WAIT_WRITE;
+            return end_turn(connection, FDS_NS_WAIT_WRITE);
+        case SLEEP:
+            return FDS_NS_SLEEP;
         case DEAD:
             return FDS_NS_DEAD;
         }
         /* After a whole reply the client has to think first: going round saves a receive that finds nothing. */
         if (connection->state == HEAD && !connection->in_size && !connection->transport.ssl && steps)
-            return FDS_NS_WAIT_READ;
+            return end_turn(connection, FDS_NS_WAIT_READ);
     }
-    return FDS_NS_AGAIN;
+    return end_turn(connection, FDS_NS_AGAIN);
 }
 
 int fds_ns_connection_fd(const fds_ns_connection *connection) {
     return connection->transport.fd;
 }
 
-bool fds_ns_connection_lingers(const fds_ns_connection *connection) {
-    return connection->state == LINGER;
+uint64_t fds_ns_connection_due(const fds_ns_connection *connection) {
+    return connection->due;
 }
 
-bool fds_ns_connection_overdue(const fds_ns_connection *connection, time_t now) {
-    return connection->state == LINGER && now >= connection->deadline;
+bool fds_ns_connection_overdue(const fds_ns_connection *connection) {
+    return connection->state == HEAD || connection->state == LINGER;
 }
 
 struct fds_ns_links *fds_ns_connection_links(fds_ns_connection *connection) {

@@ -6,6 +6,7 @@
 #define FDS_NS_CONNECTION_H
 
 #include "exchange.h"
+#include "timers.h"
 #include "transport.h"
 
 #define FDS_NS_SCRATCH (256 * 1024) /* fits the second-level cache beside the socket's buffers */
@@ -13,6 +14,7 @@
 typedef enum {
     FDS_NS_WAIT_READ,
     FDS_NS_WAIT_WRITE,
+    FDS_NS_SLEEP, /* whatever becomes ready, until it is due */
     FDS_NS_AGAIN, /* its turn's share is used up, there is more to do */
     FDS_NS_DEAD,  /* to be freed */
 } fds_ns_turn;
@@ -27,14 +29,16 @@ void fds_ns_connection_free(fds_ns_connection *connection);
 fds_ns_turn fds_ns_connection_run(fds_ns_connection *connection);
 int fds_ns_connection_fd(const fds_ns_connection *connection);
 
-/* Whether it has sent its last reply and only waits, until `now`, for the peer to read it. */
-bool fds_ns_connection_lingers(const fds_ns_connection *connection);
-bool fds_ns_connection_overdue(const fds_ns_connection *connection, time_t now);
+/* When it wants a turn though nothing became ready (clock.h); 0: never. */
+uint64_t fds_ns_connection_due(const fds_ns_connection *connection);
+/* What that turn is for: to be freed, for its peer has been silent long enough; or to go on. */
+bool fds_ns_connection_overdue(const fds_ns_connection *connection);
 
 /* For the loop that owns it. */
 struct fds_ns_links {
     fds_ns_connection *previous, *next;
     fds_ns_connection *next_again;
+    fds_ns_timer timer;
     int interest;
     bool again, dead;
 };

@@ -46,6 +46,8 @@ typedef struct {
     X(NO_SUCH_KEY, 404, "NoSuchKey", "The specified key does not exist.")                                              \
     X(NO_SUCH_UPLOAD, 404, "NoSuchUpload", "The specified multipart upload does not exist.")                           \
     X(PRECONDITION_FAILED, 412, "PreconditionFailed", "A precondition that you specified did not hold.")               \
+    X(RANDOM_FAILURE, 500, "InternalError", "We encountered an internal error. Please try again.")                     \
+    X(SLOW_DOWN, 503, "SlowDown", "Please reduce your request rate.")                                                  \
     X(STORE_FULL, 507, "InsufficientStorage", "The server's --memory-limit is reached.")                               \
     X(XML_TOO_LARGE, 400, "MaxMessageLengthExceeded", "The XML body is larger than 8 MiB.")
 

@@ -10,14 +10,16 @@
 #include "options.h"
 #include "payload.h"
 #include "request.h"
+#include "shaping.h"
 
 struct fds_ns_store;
 struct fds_ns_operation;
 
-/* What all loops share; immutable but for the store behind its lock. */
+/* What all loops share; immutable but for the store behind its lock and the meters. */
 typedef struct {
     const fds_ns_options *options;
     struct fds_ns_store *store;
+    fds_ns_shaping *shaping;
 } fds_ns_server;
 
 #define FDS_NS_CACHED_CRCS 256
@@ -26,6 +28,7 @@ typedef struct {
 typedef struct {
     const fds_ns_server *server;
     uint64_t next_request_id;
+    uint64_t chance; /* state of what happens at random */
     time_t date_second;
     char date[32]; /* of that second, as the Date header wants it */
     struct {

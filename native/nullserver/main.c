@@ -99,7 +99,12 @@ static void end_workers(worker *workers, int count) {
 }
 
 static int serve(const fds_ns_options *options, fds_ns_store *store, SSL_CTX *context) {
-    fds_ns_server server = {.options = options, .store = store};
+    fds_ns_shaping shaping;
+    if (!fds_ns_shaping_init(&shaping, &options->shaping)) {
+        fputs("fds-nullserver: cannot start: out of memory\n", stderr);
+        return EXIT_FAILURE;
+    }
+    fds_ns_server server = {.options = options, .store = store, .shaping = &shaping};
     worker *workers = calloc((size_t)options->threads, sizeof *workers);
     char name[FDS_NS_ADDRESS_MAX];
     bool good = workers && open_workers(&server, context, workers, name) && start_workers(workers, options->threads);
@@ -111,6 +116,7 @@ static int serve(const fds_ns_options *options, fds_ns_store *store, SSL_CTX *co
     if (workers)
         end_workers(workers, options->threads);
     free(workers);
+    fds_ns_shaping_free(&shaping);
     return good ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 

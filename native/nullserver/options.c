@@ -24,6 +24,9 @@ static const char help[] =
     "  --exit-with-stdin     exit when stdin reaches its end, so as not to outlive the parent process\n"
     "  --allow-any-address   let --host be other than loopback\n"
     "  --help\n"
+    "\n";
+
+static const char help_end[] =
     "\n"
     "Prints one line, \"listening ADDRESS:PORT\", when it is ready; SIGTERM and SIGINT end it.\n"
     "Path-style addressing only. SIGNATURES ARE NOT VERIFIED: a request needs to carry one, any one will do. So this\n"
@@ -73,9 +76,19 @@ static bool apply(fds_ns_options *options, const char *name, const char *value, 
         options->threads = (int)number;
         return numeric && number >= 1 && number <= THREADS_MAX;
     } else {
-        *known = false;
+        return fds_ns_shaping_option(&options->shaping, name, value, known);
     }
     return true;
+}
+
+static bool apply_flag(fds_ns_options *options, const char *name) {
+    bool *flag = strcmp(name, "--exit-with-stdin") == 0     ? &options->exit_with_stdin
+                 : strcmp(name, "--allow-any-address") == 0 ? &options->allow_any_address
+                 : strcmp(name, "--per-prefix") == 0        ? &options->shaping.per_prefix
+                                                            : NULL;
+    if (flag)
+        *flag = true;
+    return flag != NULL;
 }
 
 fds_ns_options_result fds_ns_options_parse(int argc, char **argv, fds_ns_options *options) {
@@ -85,17 +98,11 @@ fds_ns_options_result fds_ns_options_parse(int argc, char **argv, fds_ns_options
     for (int i = 1; i < argc; i++) {
         const char *name = argv[i];
         if (strcmp(name, "--help") == 0) {
-            fputs(help, stdout);
+            printf("%s%s%s", help, fds_ns_shaping_help, help_end);
             return FDS_NS_OPTIONS_HELP;
         }
-        if (strcmp(name, "--exit-with-stdin") == 0) {
-            options->exit_with_stdin = true;
+        if (apply_flag(options, name))
             continue;
-        }
-        if (strcmp(name, "--allow-any-address") == 0) {
-            options->allow_any_address = true;
-            continue;
-        }
         bool known, good = apply(options, name, i + 1 < argc ? argv[i + 1] : "", &mode_given, &known);
         if (!known)
             return bad("there is no option '%s'", name);

@@ -2,6 +2,8 @@
 #ifndef FDS_NS_OPTIONS_H
 #define FDS_NS_OPTIONS_H
 
+#include "shaping_options.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -22,6 +24,7 @@ typedef struct {
     int threads;
     bool allow_any_address;
     bool exit_with_stdin;
+    fds_ns_shaping_options shaping;
 } fds_ns_options;
 
 typedef enum {

@@ -34,8 +34,8 @@ static size_t object_pieces(const fds_ns_object *object, uint64_t at, uint64_t l
     return count;
 }
 
-size_t fds_ns_source_pieces(const fds_ns_reply *reply, uint64_t sent, struct iovec *pieces, size_t max) {
-    uint64_t left = least(reply->length - sent, FDS_NS_SEND_MAX);
+size_t fds_ns_source_pieces(const fds_ns_reply *reply, uint64_t sent, size_t limit, struct iovec *pieces, size_t max) {
+    uint64_t left = least(least(reply->length - sent, limit), FDS_NS_SEND_MAX);
     if (reply->kind == FDS_NS_BODY_PATTERN)
         return pattern_pieces(reply->offset + sent, left, pieces, max);
     if (reply->kind == FDS_NS_BODY_OBJECT)

@@ -45,8 +45,21 @@ def start(
     mode: Literal["store", "fixed", "sink"] = "store",
     object_size: int | None = None,
     memory_limit: int | None = None,
+    latency_ms: float = 0,
+    jitter_ms: float = 0,
+    down_mb_per_s: float = 0,
+    up_mb_per_s: float = 0,
+    link_gbps: float = 0,
+    max_requests_per_second: float = 0,
+    per_prefix: bool = False,
+    fail_percent: float = 0,
+    seed: int = 0,
+    idle_close_ms: float = 0,
 ) -> RunningServer:
     """Starts it; takes milliseconds.
+
+    From `latency_ms` on, the arguments make it behave like an S3 at the other end of a network; 0 is no limit. A real
+    one is about `latency_ms=30, down_mb_per_s=90, up_mb_per_s=20, link_gbps=10, idle_close_ms=5000`.
 
     Args:
         tls: serve https, with a certificate by an authority made for it.
@@ -56,7 +69,29 @@ def start(
         mode: `store` keeps objects in memory, `fixed` answers GETs with a pattern, `sink` swallows PUTs.
         object_size: size of every object of `fixed`, in bytes.
         memory_limit: for the objects of `store`, in bytes.
+        latency_ms: least time from a request's last byte to its reply's first, in milliseconds.
+        jitter_ms: up to so much more, evenly distributed, in milliseconds.
+        down_mb_per_s: to each connection, in MB/s (10^6 bytes a second).
+        up_mb_per_s: from each connection, in MB/s.
+        link_gbps: of all connections together, in each direction, in Gbit/s (10^9 bits a second).
+        max_requests_per_second: above it requests are answered 503 SlowDown; up to 0.1 s of it may come at once.
+        per_prefix: each bucket and prefix (the key up to its last `/`) has that rate for itself.
+        fail_percent: this share of the requests, chosen at random, is answered 500 InternalError.
+        seed: of everything random: below 10^15.
+        idle_close_ms: a connection without a request for so long, after one, is closed; in milliseconds.
     """
+
+    shaping = {
+        "--first-byte-ms": latency_ms,
+        "--jitter-ms": jitter_ms,
+        "--down-mb-per-s": down_mb_per_s,
+        "--up-mb-per-s": up_mb_per_s,
+        "--link-gbps": link_gbps,
+        "--max-requests-per-second": max_requests_per_second,
+        "--fail-percent": fail_percent,
+        "--seed": seed,
+        "--idle-close-ms": idle_close_ms,
+    }
 
     def attempt(started: Launch) -> int:
         argv: list[str | Path] = [
@@ -69,6 +104,11 @@ def start(
             "0",
             "--exit-with-stdin",
         ]
+        for option, value in shaping.items():
+            if value:
+                argv += [option, f"{value:f}"]
+        if per_prefix:
+            argv.append("--per-prefix")
         if object_size is not None:
             argv += ["--object-size", str(object_size)]
         if memory_limit is not None:
