@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import signal
 from collections import Counter
 from collections.abc import Iterator
 
@@ -33,6 +34,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Checks the choice of servers before anything runs."""
+    # A run in the background inherits signals that are ignored, and all that it starts would ignore them too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     _required()
     config.pluginmanager.register(_ServerSummary(_selected(config)))
 

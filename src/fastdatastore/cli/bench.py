@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import tempfile
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -175,6 +176,7 @@ def _open(
         raise CannotRun("the native module is not built; run: pip install --force-reinstall --no-deps .") from None
     if server is None:
         return nullcontext(target.existing(options.endpoint, options.bucket))
+    tempfile.gettempdir()  # its first call writes and removes a file: better before there is something to interrupt
     progress.say(f"starting {server}")
     return target.started(
         server,

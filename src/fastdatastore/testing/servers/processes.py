@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 import subprocess
 import sys
@@ -57,12 +58,15 @@ class Processes:
     """
 
     def __init__(self, label: str, workdir: Path | None = None) -> None:
-        self.directory = Path(tempfile.mkdtemp(prefix=f"fds-{label}-", dir=workdir)).resolve()
+        # The name comes first: wherever a signal strikes, what is to be removed is known.
+        parent = Path(workdir or tempfile.gettempdir()).resolve()
+        self.directory = parent / f"fds-{label}-{secrets.token_hex(6)}"
         self._owner = os.getpid()
         self._lock = threading.Lock()
         self._stopped = False
         self.pids: dict[str, int] = {}
         try:
+            self.directory.mkdir(mode=0o700)
             self._guard = subprocess.Popen(
                 [sys.executable, "-I", "-S", "-B", str(_GUARD), str(self.directory), str(self._owner)],
                 stdin=subprocess.PIPE,
