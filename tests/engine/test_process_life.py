@@ -184,7 +184,7 @@ def test_a_caller_that_walks_away_leaves_nothing_behind() -> None:
         assert next(jobs).operation == "GetObject"
         jobs.close()
         assert uploads.aborted.is_set()
-        assert process.plane(client.settings).in_flight == 0
+        assert process.plane(client.remote.plane, client.settings).in_flight == 0
 
 
 def test_an_upload_that_was_begun_unheard_is_aborted_too() -> None:
@@ -231,7 +231,7 @@ def test_a_source_of_jobs_that_raises_ends_the_run_with_that() -> None:
 
         with pytest.raises(LookupError, match="of the caller"):
             list(client.run(jobs()))  # type: ignore[type-var]
-        assert process.plane(client.settings).in_flight == 0
+        assert process.plane(client.remote.plane, client.settings).in_flight == 0
 
 
 def test_a_child_that_has_its_parents_generator_does_not_hang() -> None:
@@ -302,7 +302,7 @@ def test_the_state_of_things_is_shown() -> None:
     assert repr(client) == "<Client http://127.0.0.1:1>"
     assert repr(client.remote) == "<Remote http://127.0.0.1:1 | checksums unknown>"
     assert repr(client.get("bucket", "key")) == "<GetJob s3://bucket/key | 0 requests in flight>"
-    assert "in flight" in repr(process.plane(client.settings))
+    assert "in flight" in repr(process.plane(client.remote.plane, client.settings))
 
 
 # ---- memory and descriptors ----
@@ -338,7 +338,7 @@ def _no_leak(rounds: int, count: int) -> None:
             name: regions[name] for name in regions if "use" in name
         }
         assert _descriptors() <= before + 32  # connections that idle, at both ends
-        assert process.plane(client.settings).in_flight == 0
+        assert process.plane(client.remote.plane, client.settings).in_flight == 0
 
 
 def test_transfers_leave_no_region_and_no_descriptor() -> None:

@@ -10,9 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from fastdatastore import __version__, _native
+from fastdatastore import __version__
 from fastdatastore.bench.target import Target
 from fastdatastore.engine.integrity import ALGORITHMS
+from fastdatastore.engine.planes.local import local as _native
 
 
 def describe(target: Target) -> dict[str, Any]:

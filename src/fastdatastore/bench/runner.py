@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from fastdatastore import _native
 from fastdatastore.bench import measure
 from fastdatastore.bench.flow import Flow
 from fastdatastore.bench.measure import Run
@@ -16,6 +15,7 @@ from fastdatastore.bench.workloads import ROUND_BYTES, Operation, Workload
 from fastdatastore.engine import process
 from fastdatastore.engine.get import GetJob
 from fastdatastore.engine.job import Job
+from fastdatastore.engine.planes.local import local as _native
 from fastdatastore.errors import (
     ConnectionLost,
     FastDatastoreError,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import random
 
-from fastdatastore import _native
 from fastdatastore.bench.workloads import Workload
+from fastdatastore.engine.planes.local import local as _native
 
 SEED = 20251122
 # The pattern's period shares no factor with any part size, so no two parts of an object are alike: parts that were

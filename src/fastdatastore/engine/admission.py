@@ -5,10 +5,14 @@ Counts are handed on in batches, one a turn of the driver: small objects come by
 
 from __future__ import annotations
 
-from fastdatastore._native import Report
+from typing import TYPE_CHECKING
+
 from fastdatastore.engine.concurrency import Controller
 from fastdatastore.engine.remote import Remote
 from fastdatastore.engine.request import Request
+
+if TYPE_CHECKING:
+    from fastdatastore._native import Report
 
 # A request that is held back because others use the client's slots looks again after so long.
 LOOK_AGAIN = 0.05

@@ -11,19 +11,21 @@ import os
 import time
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
-from fastdatastore import _native
-from fastdatastore._native import Report
 from fastdatastore.engine import process, retry
 from fastdatastore.engine.admission import Admission
 from fastdatastore.engine.appetite import Appetite
 from fastdatastore.engine.budget import REFUND
 from fastdatastore.engine.hedging import Hedger
 from fastdatastore.engine.job import Job, RetryRequest
+from fastdatastore.engine.planes.local import local as _native
 from fastdatastore.engine.remote import Remote
 from fastdatastore.engine.request import Request
 from fastdatastore.errors import FastDatastoreError, S3Error
+
+if TYPE_CHECKING:
+    from fastdatastore._native import Report
 
 # How often parts in flight are looked at for one that is overdue.
 HEDGE_SECONDS = 0.1
@@ -42,7 +44,7 @@ class Driver:
         remote.check_fork()
         self._remote = remote
         self._settings = remote.settings
-        self._queue = _native.Queue(process.plane(remote.settings))
+        self._queue: _native.Queue = remote.plane.Queue(process.plane(remote.plane, remote.settings))
         self._open: deque[Job] = deque()  # may have requests to send
         self._started: set[Job] = set()
         self._ready: deque[Request] = deque()  # retries that are due, and what was not admitted yet

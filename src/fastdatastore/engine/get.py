@@ -10,16 +10,18 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fastdatastore import _native, errors
-from fastdatastore._native import Report
+from fastdatastore import errors
 from fastdatastore.engine import integrity, plan
 from fastdatastore.engine.job import Job, RetryRequest
+from fastdatastore.engine.planes.local import local as _native
 from fastdatastore.engine.request import Request
 from fastdatastore.engine.retry import make_error
 from fastdatastore.engine.sinks import Sink
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
+
+    from fastdatastore._native import Report
 
 # A body up to this size comes back with its head, without another turn through Python.
 INLINE_MAX = 256 << 10

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from fastdatastore._native import Report
+from typing import TYPE_CHECKING
+
 from fastdatastore.engine.job import Job
 from fastdatastore.engine.request import Request
+
+if TYPE_CHECKING:
+    from fastdatastore._native import Report
 
 
 class HeadJob(Job):

@@ -6,7 +6,7 @@ import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from fastdatastore import _native
+from fastdatastore.engine.planes.local import local as _native
 
 CHECKSUM_PREFIX = "x-amz-checksum-"
 METADATA_PREFIX = "x-amz-meta-fds-"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from fastdatastore._native import Report
 from fastdatastore.engine.request import Request
 from fastdatastore.errors import FastDatastoreError
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
+
+    from fastdatastore._native import Report
 
 
 class Job:

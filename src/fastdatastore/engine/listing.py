@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 from urllib.parse import unquote_plus
 
 from fastdatastore import errors
-from fastdatastore._native import Report
 from fastdatastore.engine import xml
 from fastdatastore.engine.job import Job, RetryRequest
 from fastdatastore.engine.request import Pairs, Request
 from fastdatastore.engine.retry import make_error
+
+if TYPE_CHECKING:
+    from fastdatastore._native import Report
 
 
 @dataclass(frozen=True, slots=True)

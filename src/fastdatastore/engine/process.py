@@ -5,22 +5,23 @@ from __future__ import annotations
 import atexit
 import os
 import threading
+from types import ModuleType
 
-from fastdatastore import _native
 from fastdatastore.config import Settings
+from fastdatastore.engine.planes.local import local as _native
 
 _lock = threading.Lock()
-_plane: _native.Plane | None = None
+_planes: dict[str, _native.Plane] = {}  # by the name of their module: an endpoint behind a proxy has another one
 _pool: _native.BufferPool | None = None
 
 
-def plane(settings: Settings) -> _native.Plane:
-    """The process's data plane; the first caller's settings decide its number of loops."""
-    global _plane
+def plane(module: ModuleType, settings: Settings) -> _native.Plane:
+    """The process's data plane of this module; the first caller's settings decide its number of loops."""
     with _lock:
-        if _plane is None or _plane.closed:
-            _plane = _native.Plane(settings.loops)
-        return _plane
+        found = _planes.get(module.__name__)
+        if found is None or found.closed:
+            found = _planes[module.__name__] = module.Plane(settings.loops)
+        return found
 
 
 def buffer_pool(settings: Settings) -> _native.BufferPool:
@@ -33,35 +34,32 @@ def buffer_pool(settings: Settings) -> _native.BufferPool:
 
 
 def _close() -> None:
-    if _plane is not None:
-        _plane.close()
-
-
-_held: _native.Plane | None = None
+    for each in _planes.values():
+        each.close()
 
 
 def _before_fork() -> None:
-    global _held
     _lock.acquire()
-    _held = _plane
-    if _held is not None:
-        _held.before_fork()
+    for each in _planes.values():
+        each.before_fork()
 
 
 def _after_fork_in_parent() -> None:
-    if _held is not None:
-        _held.after_fork_in_parent()
+    for each in _planes.values():
+        each.after_fork_in_parent()
     _lock.release()
 
 
 def _after_fork_in_child() -> None:
-    global _plane, _pool
-    if _held is not None:
-        _held.after_fork_in_child()
+    global _pool
+    for each in _planes.values():
+        each.after_fork_in_child()
+    _planes.clear()
     # Regions that are in use go on in the child as private copies; the free list was never inherited.
-    _plane = _pool = None
+    _pool = None
     _lock.release()
 
 
 atexit.register(_close)
-os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)

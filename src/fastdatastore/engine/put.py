@@ -7,18 +7,22 @@ Every body carries its CRC-64/NVME in the head, and Complete the whole object's.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
-from fastdatastore import _native, errors
-from fastdatastore._native import Report
+from fastdatastore import errors
 from fastdatastore.engine import integrity, plan, xml
 from fastdatastore.engine.integrity import CHECKSUM_PREFIX, METADATA_PREFIX, PREFERRED
 from fastdatastore.engine.job import Job, RetryRequest
+from fastdatastore.engine.planes.local import local as _native
 from fastdatastore.engine.remote import Remote
 from fastdatastore.engine.request import Pairs, Request
 from fastdatastore.engine.retry import make_error, refusal
 from fastdatastore.engine.sources import Source
 from fastdatastore.errors import FastDatastoreError
+
+if TYPE_CHECKING:
+    from fastdatastore._native import Report
 
 _CRC = integrity.ALGORITHMS[PREFERRED]
 _PREPASS_STEP = 16 << 20

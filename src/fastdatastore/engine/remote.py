@@ -6,17 +6,21 @@ import os
 import threading
 import time
 from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
 
-from fastdatastore import _native
 from fastdatastore.auth.credentials import CredentialProvider, Credentials
 from fastdatastore.auth.endpoint import EndpointConfig
 from fastdatastore.config import Settings
+from fastdatastore.engine import planes
 from fastdatastore.engine.budget import RetryBudget
 from fastdatastore.engine.concurrency import Concurrency
 from fastdatastore.engine.pacing import Pacer
 from fastdatastore.engine.request import Request
 from fastdatastore.engine.throttle import Throttle
 from fastdatastore.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from fastdatastore import _native
 
 USER_AGENT = "fastdatastore"
 
@@ -25,6 +29,7 @@ class Remote:
     """Turns requests into signed orders for the data plane. Thread-safe.
 
     Attributes:
+        plane: The module that makes the attempts.
         concurrency, pacer, retry_budget: What all calls of the client share.
         checksums: Whether the server keeps x-amz-checksum-*: None until a reply has shown it. Never keyed by brand.
     """
@@ -32,7 +37,9 @@ class Remote:
     def __init__(self, endpoint: EndpointConfig, credentials: CredentialProvider, settings: Settings) -> None:
         self.endpoint = endpoint
         self.settings = settings
-        self.is_tls = endpoint.address("").tls
+        address = endpoint.address("")
+        self.is_tls = address.tls
+        self.plane = planes.select(f"{'https' if address.tls else 'http'}://{address.host_header}")
         self.checksums: bool | None = None
         self._credentials = credentials
         self._clock_offset = 0
@@ -128,7 +135,7 @@ class Remote:
         if known is None or known[0] != snapshot:
             known = (
                 snapshot,
-                _native.Credentials(snapshot.access_key, snapshot.secret_key, snapshot.session_token, region),
+                self.plane.Credentials(snapshot.access_key, snapshot.secret_key, snapshot.session_token, region),
             )
             self._signers[region] = known
         return known[1]
@@ -140,7 +147,7 @@ class Remote:
             made = self._hosts.get(address.host)
             if made is None:
                 try:
-                    made = _native.Endpoint(
+                    made = self.plane.Endpoint(
                         address.host,
                         address.host_header,
                         address.port,

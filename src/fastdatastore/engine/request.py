@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from fastdatastore import _native
+from fastdatastore.engine.planes.local import local as _native
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer

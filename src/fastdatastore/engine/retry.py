@@ -6,11 +6,15 @@ import random
 import time
 from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING
 
-from fastdatastore import _native, errors
-from fastdatastore._native import Report
+from fastdatastore import errors
 from fastdatastore.engine import xml
+from fastdatastore.engine.planes.local import local as _native
 from fastdatastore.engine.request import Request
+
+if TYPE_CHECKING:
+    from fastdatastore._native import Report
 
 # Exponential back-off with full jitter ("Exponential Backoff And Jitter", AWS architecture blog): the n-th wait is
 # uniform in 0 … min(CAP, BASE * 2ⁿ) seconds. A server that asks to slow down gets a longer base.

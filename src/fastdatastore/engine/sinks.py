@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from fastdatastore import _native
+from fastdatastore.engine.planes.local import local as _native
 from fastdatastore.errors import FastDatastoreError, InsufficientDiskSpace, LocalFileError
 
 if TYPE_CHECKING:

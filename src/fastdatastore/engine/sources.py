@@ -8,7 +8,7 @@ from pathlib import Path
 from pickle import PickleBuffer
 from typing import TYPE_CHECKING, Protocol
 
-from fastdatastore import _native
+from fastdatastore.engine.planes.local import local as _native
 from fastdatastore.errors import ConfigurationError, LocalFileError, SourceChanged
 
 if TYPE_CHECKING:

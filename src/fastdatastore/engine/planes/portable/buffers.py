@@ -1,0 +1,130 @@
+"""Recycled memory. A region is a memoryview of an anonymous mapping that the pool keeps and hands out again."""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import threading
+from collections import OrderedDict
+from itertools import islice
+from typing import Any, TypeAlias, final
+
+_SMALL_STEP = 64 << 10
+_HUGE_PAGE = 2 << 20
+_LOOKED_AT = 64  # regions in use that one take() looks at, of however many there are (5 µs each)
+
+Region: TypeAlias = memoryview
+"""What take() returns. Before Python 3.12 a class written in Python cannot export a buffer, so it is the builtin."""
+
+
+@final
+class BufferPool:
+    """Recycled, huge-page-advised memory.
+
+    That the last view of a region is gone is noticed by the pool's next call, not at once: Python tells nobody. Until
+    then the region is kept, beyond `free_limit`, too.
+
+    Args:
+        free_limit: Most bytes kept for the next region.
+    """
+
+    def __init__(self, free_limit: int) -> None:
+        if free_limit < 0:
+            raise ValueError(f"free_limit must be a number of bytes, got {free_limit}")
+        self._free_limit = free_limit
+        self._lock = threading.Lock()
+        self._in_use: dict[int, mmap.mmap] = {}  # by id()
+        self._free: OrderedDict[int, mmap.mmap] = OrderedDict()  # the newest last
+        self._mapped = 0
+        self._recycled = 0
+
+    def __repr__(self) -> str:
+        state = self.state()
+        return (
+            f"<BufferPool in use: {state['in_use_bytes']} bytes in {state['in_use_regions']} regions | "
+            f"free: {state['free_bytes']} bytes in {state['free_regions']} regions>"
+        )
+
+    def take(self, size: int, /) -> Region:
+        """Memory of `size` bytes, its contents undefined."""
+        if size < 0:
+            raise ValueError(f"size must be a number of bytes, got {size}")
+        wanted = _round_up(size)
+        with self._lock:
+            self._reclaim(_LOOKED_AT)
+            memory = self._find_free(wanted)
+            if memory is None:
+                memory = _map(wanted)
+                self._mapped += 1
+            else:
+                self._recycled += 1
+            self._in_use[id(memory)] = memory
+            return memoryview(memory)[:size]
+
+    def trim(self) -> None:
+        """Returns the free list to the system."""
+        with self._lock:
+            self._reclaim()
+            while self._free:
+                self._free.popitem()[1].close()
+
+    def state(self) -> dict[str, int]:
+        """Bytes and regions in use and free; how many were ever mapped, and how often one was used again."""
+        with self._lock:
+            self._reclaim()
+            return {
+                "in_use_bytes": sum(map(len, self._in_use.values())),
+                "in_use_regions": len(self._in_use),
+                "free_bytes": sum(map(len, self._free.values())),
+                "free_regions": len(self._free),
+                "mapped": self._mapped,
+                "recycled": self._recycled,
+            }
+
+    def _find_free(self, wanted: int) -> mmap.mmap | None:
+        """The newest free one (its pages may still be in the cache) that fits without wasting more than a quarter."""
+        for key in reversed(self._free):
+            if wanted <= len(self._free[key]) <= wanted + wanted // 4:
+                return self._free.pop(key)
+        return None
+
+    def _reclaim(self, most: int | None = None) -> None:
+        """With the lock held: what nobody looks at any more becomes free, the oldest beyond the limit is unmapped."""
+        for key in list(islice(self._in_use, most)):
+            memory = self._in_use.pop(key)
+            (self._in_use if _is_viewed(memory) else self._free)[key] = memory  # the others' turn is next time
+        free = sum(map(len, self._free.values()))
+        while free > self._free_limit:
+            memory = self._free.popitem(last=False)[1]
+            free -= len(memory)
+            memory.close()
+
+
+def _round_up(size: int) -> int:
+    step = _SMALL_STEP if size < _HUGE_PAGE else _HUGE_PAGE
+    return max(1, -(-size // step)) * step
+
+
+def _map(capacity: int) -> mmap.mmap:
+    options: dict[str, Any] = {}
+    if hasattr(mmap, "MAP_PRIVATE"):  # shared, the default, would let a fork's child write into the parent's results
+        options["flags"] = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+    try:
+        memory = mmap.mmap(-1, capacity, **options)
+    except (OSError, OverflowError):
+        raise MemoryError(f"no memory for a region of {capacity:,} bytes") from None
+    if capacity >= _HUGE_PAGE and hasattr(mmap, "MADV_HUGEPAGE"):
+        with contextlib.suppress(OSError):  # a kernel without huge pages
+            memory.madvise(mmap.MADV_HUGEPAGE)
+    return memory
+
+
+def _is_viewed(memory: mmap.mmap) -> bool:
+    """A mapping refuses to be resized while it is exported; to the size that it has, nothing else comes of it."""
+    try:
+        memory.resize(len(memory))
+    except BufferError:
+        return True
+    except (SystemError, OSError, TypeError, ValueError):  # a system that cannot resize at all says so after that
+        return False
+    return False
