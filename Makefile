@@ -178,7 +178,7 @@ run-fuzzer-%: build/fuzz/tests/%
 
 # Warnings depend on the compiler and on optimisation, so compile for real, by each compiler that is here.
 LINT_COMPILERS = $(shell for compiler in gcc clang; do command -v $$compiler >/dev/null && echo $$compiler; done)
-LINT_SOURCES := $(NATIVE_SOURCES) $(NULLSERVER_SOURCES) $(TEST_SOURCES) $(TEST_HELPERS) $(FUZZ_SOURCES)
+LINT_SOURCES := $(NATIVE_SOURCES) $(wildcard bench/limit/*.c) $(NULLSERVER_SOURCES) $(TEST_SOURCES) $(TEST_HELPERS) $(FUZZ_SOURCES)
 
 .PHONY: lint-c
 lint-c: $(VENV)/.created

@@ -1,0 +1,1 @@
+"""Benchmarks of the repository; what users run is `fds bench`."""

@@ -1,0 +1,1 @@
+"""fastdatastore beside named, pinned rivals on the same work: see bench/README.md."""

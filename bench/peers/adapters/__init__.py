@@ -1,0 +1,1 @@
+"""One file per client: how it downloads and uploads. Each runs in its client's own virtual environment."""

@@ -1,0 +1,100 @@
+"""One measurement, in a fresh process, in the client's own environment: `python -m bench.peers.worker`.
+
+Reads an order (JSON) from stdin, gets ready, says so, waits for "go", does the work, and reports what the timed section
+alone took of this process and of those that it started. bench/limit/limit.c speaks the same protocol.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import resource
+import sys
+import time
+from pathlib import Path
+from typing import TextIO
+
+from bench.peers.adapter import Adapter, Endpoint
+from bench.peers.work import BUCKET, MIB, Work
+
+
+def main() -> None:
+    order = json.loads(sys.stdin.readline())
+    replies = os.fdopen(os.dup(1), "w")  # a client that prints must not be taken for us
+    os.dup2(2, 1)
+    work = Work(**order["work"])
+    directory = Path(order["directory"])
+    module = importlib.import_module(f"bench.peers.adapters.{order['adapter']}")
+    adapter: Adapter = module.Client(Endpoint.from_environment(), order["options"], directory)
+    payload = _payload(work.size, directory if adapter.wants_files else None) if work.verb == "put" else None
+    for _ in range(order["warm_passes"]):
+        _do(adapter, work, payload)
+    if order["fresh"]:
+        adapter.freshen()
+
+    _reply(replies, {"ready": adapter.version})
+    if sys.stdin.readline() != "go\n":
+        return
+    before, started = _cpu_seconds(), time.monotonic()
+    _do(adapter, work, payload)
+    seconds, after = time.monotonic() - started, _cpu_seconds()
+    _reply(
+        replies,
+        {
+            "seconds": seconds,
+            "user_seconds": after[0] - before[0],
+            "system_seconds": after[1] - before[1],
+            "peak_rss_bytes": _peak_rss_bytes(),
+        },
+    )
+    replies.close()
+    os._exit(0)  # how long a client takes to close is not the subject, and some hang
+
+
+def _do(adapter: Adapter, work: Work, payload: bytes | Path | None) -> None:
+    if payload is not None:
+        adapter.store(BUCKET, work.keys, payload)
+        return
+    received = adapter.fetch(BUCKET, work.keys, work.size)
+    if received != work.total:
+        raise SystemExit(f"{received:,} bytes were received, not {work.total:,}")
+
+
+def _payload(size: int, directory: Path | None) -> bytes | Path:
+    """Random bytes in memory that has been touched, or in a file (in pieces: its memory must not count)."""
+    block = os.urandom(min(size, MIB))
+    if directory is None:
+        return block * (size // len(block))
+    path = directory / "payload"
+    with path.open("wb") as file:
+        for _ in range(size // len(block)):
+            file.write(block)
+    return path
+
+
+def _cpu_seconds() -> tuple[float, float]:
+    """User and system time of this process, and of the children that have ended and been waited for."""
+    own, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
+    return own.ru_utime + children.ru_utime, own.ru_stime + children.ru_stime
+
+
+def _peak_rss_bytes() -> int:
+    """Of this process, or of the largest that it started, if that is larger."""
+    unit = 1 if sys.platform == "darwin" else 1 << 10
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    status = Path("/proc/self/status")
+    if status.exists():
+        # ru_maxrss starts with the size of the process that started us; this does not.
+        lines = status.read_text().splitlines()
+        own = next(int(line.split()[1]) << 10 for line in lines if line.startswith("VmHWM:"))
+    return max(own, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit)
+
+
+def _reply(replies: TextIO, message: dict[str, object]) -> None:
+    replies.write(json.dumps(message) + "\n")
+    replies.flush()
+
+
+if __name__ == "__main__":
+    main()
