@@ -324,6 +324,7 @@ class Uploads:
         self.faults: dict[str, list[Reply]] = {}
         self.calls: Counter[str] = Counter()
         self.parts: dict[int, bytes] = {}
+        self.survives = 0  # so many aborts
         self._lock = threading.Lock()
 
     def __call__(self, received: Received) -> Reply:
@@ -339,6 +340,8 @@ class Uploads:
     def _name(self, received: Received) -> str:
         if received.method == "DELETE":
             return "abort"
+        if received.method == "GET":
+            return "parts"
         if received.method == "PUT":
             return "part" if "partNumber" in received.query else "put"
         return "create" if "uploads" in received.query else "complete"
@@ -353,6 +356,9 @@ class Uploads:
                 return Reply(200, b"<R><ETag>&quot;whole-3&quot;</ETag></R>")
             case "abort":
                 return Reply(204)
+            case "parts":
+                there = self.calls["abort"] <= self.survives
+                return Reply(200, b"<ListPartsResult/>") if there else error_reply(404, "NoSuchUpload")
             case _:
                 return Reply(200, b"", {"etag": '"part"'} | sent)
 
@@ -425,6 +431,16 @@ def test_an_upload_that_fails_is_aborted(call: str, fault: Reply, error: type[er
         with pytest.raises(error):
             put(server.url, LARGE, attempts=2)
         assert uploads.calls["abort"] == (0 if call == "create" else 1)
+
+
+def test_an_abort_is_repeated_until_the_upload_is_gone() -> None:
+    uploads = Uploads()
+    uploads.faults["part"] = [error_reply(403, "AccessDenied")] * 20
+    uploads.survives = 2
+    with ScriptedServer(uploads) as server:
+        with pytest.raises(errors.AccessDenied):
+            put(server.url, LARGE)
+        assert (uploads.calls["abort"], uploads.calls["parts"]) == (3, 3)
 
 
 def test_an_abort_that_fails_is_tried_again_and_does_not_hide_the_failure() -> None:

@@ -220,8 +220,9 @@ def _remove(target: Target, runner: Runner, progress: Progress, seconds: float) 
     progress.say("removing what was made")
     if left := remove(target, runner.made, runner.unsettled, seconds):
         url = f"s3://{target.bucket}/{target.prefix}"
+        endpoint = f" --endpoint-url {found}" if (found := target.client.remote.endpoint.url) else ""
         count = f"{left:,} object{'s' if left > 1 else ''}"
-        progress.line(f"fds: up to {count} may be left; remove them by: aws s3 rm --recursive {url}")
+        progress.line(f"fds: up to {count} may be left; remove them by: aws s3 rm --recursive {url}{endpoint}")
 
 
 def _report(options: argparse.Namespace, outcomes: list[Outcome], environment: dict[str, Any]) -> int:

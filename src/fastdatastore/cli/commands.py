@@ -22,7 +22,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def make_parser() -> Parser:
-    from fastdatastore.cli import bench
+    from fastdatastore.cli import bench, sweep
 
     parser = Parser(
         prog="fds",
@@ -32,6 +32,7 @@ def make_parser() -> Parser:
     parser.add_argument("--version", action="version", version=f"fds {__version__}")
     verbs = parser.add_subparsers(metavar="COMMAND", parser_class=Parser, title="commands")
     bench.add_to(verbs)
+    sweep.add_to(verbs)
     return parser
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable
+from contextlib import aclosing
 from io import BufferedIOBase, RawIOBase
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
@@ -42,6 +43,7 @@ class Client:
     ) -> None:
         self.settings = settings or Settings()
         self._credentials = credentials or CredentialProvider()
+        self._has_looked = False  # for credentials, off the event loop
         self.remote = Remote(endpoint or configured_endpoint(self._credentials), self._credentials, self.settings)
 
     def __reduce__(self) -> tuple[type[Client], tuple[EndpointConfig, CredentialProvider, Settings]]:
@@ -98,6 +100,22 @@ class Client:
     def run(self, jobs: Iterable[J]) -> Generator[J, None, None]:
         """Yields jobs as they end, failed ones with their `error`; see Driver.run."""
         return cast("Generator[J, None, None]", Driver(self.remote).run(jobs))
+
+    async def arun(self, jobs: Iterable[J]) -> AsyncGenerator[J, None]:
+        """`run` for a coroutine; to be used in `contextlib.aclosing`. See Driver.arun.
+
+        Raises:
+            NoCredentials, ConfigurationError: Before anything is sent.
+        """
+        if not self._has_looked:
+            import asyncio  # loads only for those who use it
+
+            # The first look may read files, or ask services that take their time.
+            await asyncio.to_thread(self.remote.snapshot)
+            self._has_looked = True
+        async with aclosing(Driver(self.remote).arun(jobs)) as ended:
+            async for job in ended:
+                yield cast(J, job)
 
     def run_one(self, job: J) -> J:
         """Runs one job.

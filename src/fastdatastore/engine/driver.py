@@ -10,7 +10,7 @@ import heapq
 import os
 import time
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Generator, Iterable, Iterator
 from typing import TYPE_CHECKING, cast
 
 from fastdatastore.engine import process, retry
@@ -30,11 +30,15 @@ if TYPE_CHECKING:
 # How often parts in flight are looked at for one that is overdue.
 HEDGE_SECONDS = 0.1
 
+# An endpoint that takes connections and never answers is asked so often.
+HANGING_ATTEMPTS = 3
+
 # Results in the making, as a multiple of the parts that may be on the way: while one object ends the next one begins.
 BACKLOG = 2
 
 # After Ctrl-C, or when the caller walks away: how long uploads may take to be aborted.
 FAREWELL_SECONDS = 0.5
+LAST_ABORT_SECONDS = 0.3
 
 
 class Driver:
@@ -51,6 +55,7 @@ class Driver:
         self._later: list[tuple[float, int, Request]] = []
         self._ticket = 0
         self._finished: deque[Job] = deque()
+        self._tidying: dict[Job, Job] = {}  # the jobs that tidy up at the server, and the failed ones they do it for
         self._admission: Admission
         parts = remote.concurrency.of(up=False, large=True).limit
         self._appetite = Appetite(BACKLOG * parts * self._settings.part_size)
@@ -86,6 +91,40 @@ class Driver:
                 self._take(self._patience())
         finally:
             self._farewell()
+
+    async def arun(self, jobs: Iterable[Job]) -> AsyncGenerator[Job, None]:
+        """`run` for a coroutine: waits by the running event loop. To be used in `contextlib.aclosing`.
+
+        A turn between two waits is short; the longest things in it are reads and writes of files, of a part each.
+        Cancelled, it leaves nothing behind before CancelledError goes on.
+        """
+        from fastdatastore.engine import waiting  # asyncio loads only for those who use it
+
+        source = iter(jobs)
+        exhausted = False
+        may_wait = True
+        self._admission = Admission(self._remote)
+        try:
+            while True:
+                exhausted = self._fill(source, exhausted)
+                while self._finished:
+                    job = self._finished.popleft()
+                    job.release()
+                    yield job
+                if exhausted and not self._started and not self._finished:
+                    return
+                patience = self._patience()
+                try:
+                    await waiting.for_reports(self._queue, patience)
+                except GeneratorExit:  # thrown away by a loop that is no more
+                    may_wait = False
+                    raise
+                self._take(0.0 if len(self._queue) else min(patience, 0.0))
+        finally:
+            if may_wait and self._started and os.getpid() == self._pid:
+                await waiting.in_a_thread(self._farewell)
+            else:
+                self._farewell()
 
     # ---- sending ----
 
@@ -222,6 +261,8 @@ class Driver:
 
     def _handle(self, request: Request, report: Report, now: float) -> None:
         job = request.job
+        if report.status:
+            self._remote.has_answered = True
         verdict = retry.judge(request, report)
         self._admission.on_report(request, report, verdict.kind is retry.Kind.ANSWER, verdict.throttled, now)
         self._uploading.discard(request)
@@ -266,6 +307,8 @@ class Driver:
         if kind is retry.Kind.RETRY and not self._pay(request, report):
             kind = retry.Kind.FATAL
         limit = min(self._settings.attempts, verdict.limit or self._settings.attempts)
+        if report.outcome == _native.STALLED and not self._remote.has_answered:
+            limit = min(limit, HANGING_ATTEMPTS)
         if kind is retry.Kind.FATAL or (kind is retry.Kind.RETRY and request.attempts >= limit):
             self._fail(job, verdict.error)
             self._settle(job)
@@ -335,21 +378,20 @@ class Driver:
         if job not in self._started or job.in_flight or not (job.done or job.error):
             return
         self._started.discard(job)
+        failed = self._tidying.pop(job, None)
+        if failed is not None:  # whatever came of it, the failure is what counts
+            job = failed
+        elif job.error is not None and (tidying := job.cleanup()) is not None:
+            self._tidying[tidying] = job
+            self._started.add(tidying)
+            self._open.append(tidying)
+            return
         if job.size_comes_late:
             if job.done:
                 self._appetite.on_size(job)
             self._appetite.on_ended(job)
-        if isinstance(job, Cleanup):
-            self._finished.append(job.failed)
-            return
-        todo = job.cleanup(job.error) if job.error is not None else []
-        if todo:
-            farewell = Cleanup(job, todo)
-            self._started.add(farewell)
-            self._open.append(farewell)
-        else:
-            job.ended = time.monotonic()
-            self._finished.append(job)
+        job.ended = time.monotonic()
+        self._finished.append(job)
 
     def _farewell(self) -> None:
         """Leaves nothing behind: cancels, aborts, releases."""
@@ -360,23 +402,27 @@ class Driver:
             self._finished.popleft().release()
         if not self._started:
             return
-        self._queue.cancel()
+        deadline = time.monotonic() + FAREWELL_SECONDS
+        for request in [request for job in self._started for request in job.in_flight]:
+            if request.operation != "CreateMultipartUpload":  # its reply names what is to be aborted: worth a wait
+                self._queue.cancel(request)
         while len(self._queue):
-            for report in self._queue.take(1.0):
+            left = deadline - time.monotonic()
+            if left <= 0:
+                self._queue.cancel()
+            for report in self._queue.take(left if left > 0 else 1.0):
                 self._hear_out(report)
-        stopped = S3Error("stopped by the caller")
-        todo: list[Request] = []
-        for job in self._started:
-            todo += job.todo if isinstance(job, Cleanup) else job.cleanup(stopped)
+        stopped = {self._tidying.get(job, job) for job in self._started}
+        todo = [tidying.next_request() for job in stopped if (tidying := job.cleanup()) is not None]
         if todo:
             with contextlib.suppress(FastDatastoreError):  # without credentials none can be aborted
-                self._queue.submit([self._remote.order(r, self._remote.snapshot()) for r in todo])
-            deadline = time.monotonic() + FAREWELL_SECONDS
+                self._queue.submit([self._remote.order(r, self._remote.snapshot()) for r in todo if r is not None])
+            deadline = max(deadline, time.monotonic() + LAST_ABORT_SECONDS)
             while len(self._queue) and (left := deadline - time.monotonic()) > 0:
                 self._queue.take(left)
             self._queue.cancel()
-        for job in self._started:
-            (job.failed if isinstance(job, Cleanup) else job).release()
+        for job in stopped:
+            job.release()
         self._started.clear()
 
     def _hear_out(self, report: Report) -> None:
@@ -387,23 +433,3 @@ class Driver:
             return
         with contextlib.suppress(FastDatastoreError, RetryRequest):
             job.on_answer(request, report)
-
-
-class Cleanup(Job):
-    """What a failed job still has to do at the server; whatever comes of it, the failure is what counts."""
-
-    operation = "Cleanup"
-
-    def __init__(self, failed: Job, todo: list[Request]) -> None:
-        super().__init__(failed.bucket, failed.key)
-        self.failed = failed
-        self.todo = todo
-        for request in todo:
-            request.job = self
-
-    def next_request(self) -> Request | None:
-        return self.todo.pop(0) if self.todo else None
-
-    def on_answer(self, request: Request, report: Report) -> None:
-        if not self.todo and not self.in_flight:
-            self.finish()

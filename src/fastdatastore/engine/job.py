@@ -21,7 +21,7 @@ class Job:
     on_answer(request, report) for each 2xx (or a status in request.expected). It may raise what fails the job, or
         RetryRequest.
     before_retry(request, report) before the same request goes out again: to resume where it stopped.
-    cleanup(error) once, when the job has failed and none of its requests is on the way: more requests to make.
+    cleanup() when the job has failed and none of its requests is on the way: the job that tidies up at the server.
     release() once, at the very end, whatever the outcome.
 
     Attributes:
@@ -64,8 +64,8 @@ class Job:
     def before_retry(self, request: Request, report: Report) -> None:
         """By default a request goes out again as it was."""
 
-    def cleanup(self, error: FastDatastoreError) -> list[Request]:
-        return []
+    def cleanup(self) -> Job | None:
+        return None
 
     def release(self) -> None:
         """By default there is nothing to let go of."""

@@ -19,6 +19,7 @@ from fastdatastore.engine.remote import Remote
 from fastdatastore.engine.request import Pairs, Request
 from fastdatastore.engine.retry import make_error, refusal
 from fastdatastore.engine.sources import Source
+from fastdatastore.engine.uploads import AbortJob, abort_request
 from fastdatastore.errors import FastDatastoreError
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ class PutJob(Job):
         self._upload_id = ""
         self._checksums = False  # of this upload: the server keeps them
         self._broken_promise = False  # or so it said
+        self._signed = True  # every body's hash was part of its signature
         self._vanishing: FastDatastoreError | None = None  # what Complete was told before we looked
         self._todo: list[tuple[int, int, int]] = []  # (part number, offset, length), last first
         self._parts: dict[int, tuple[str, int, int]] = {}  # number → (ETag, length, CRC)
@@ -196,12 +198,7 @@ class PutJob(Job):
     def on_answer(self, request: Request, report: Report) -> None:
         match request.operation:
             case "PutObject":
-                self._checksums = CHECKSUM_PREFIX + PREFERRED in report.headers
-                if self.size:
-                    self._remote.checksums = self._checksums
-                self._crc_known = report.crc
-                self._check_stored(request, report, report.headers.get(CHECKSUM_PREFIX + PREFERRED, ""))
-                self._finish(report.headers.get("etag", ""))
+                self._stored(request, report)
             case "CreateMultipartUpload":
                 self._created(request, report)
             case "UploadPart":
@@ -212,8 +209,23 @@ class PutJob(Job):
                 self._completed(request, report)
             case "HeadObject":
                 self._looked(report)
-            case "AbortMultipartUpload":
-                pass
+            case "AbortMultipartUpload":  # of the one that was begun before we knew: now as the server wants it
+                self._upload_id = ""
+                self._control.append(self._create())
+
+    def _stored(self, request: Request, report: Report) -> None:
+        stored = report.headers.get(CHECKSUM_PREFIX + PREFERRED, "")
+        self._check_stored(request, report, stored)
+        self._checksums = bool(stored)
+        if self.size:
+            self._remote.checksums = self._checksums
+        if not stored and self.size and self._crc_known is None:
+            # The server was known to keep checksums, and has not: once more, with what protects it all the same.
+            self._control.append(self._put(self._source_now))
+            return
+        self._crc_known = report.crc
+        self._signed = request.signed_payload
+        self._finish(report.headers.get("etag", ""))
 
     def _created(self, request: Request, report: Report) -> None:
         try:
@@ -227,7 +239,7 @@ class PutJob(Job):
             self._remote.checksums = self._checksums
             if not self._checksums:
                 # Now we know. The CRC becomes metadata instead, which can only be given at the start.
-                self._control = [*self.cleanup(errors.S3Error("")), self._create()]
+                self._control = [abort_request(self, self._upload_id)]
                 return
         part_size = plan.part_size_for(self.size, self._part_size)
         cuts = plan.parts(0, self.size, part_size)
@@ -244,6 +256,7 @@ class PutJob(Job):
             self._broken_promise = True
             self._remote.checksums = False
         self._parts[request.part] = (etag, report.sent, report.crc)
+        self._signed &= request.signed_payload
         self.moved += report.sent
         request.body = None  # its memory serves the next part
         if len(self._parts) == self._part_count:
@@ -309,25 +322,16 @@ class PutJob(Job):
         self.moved = self.size
         if self._checksums:
             self.verified_by = "length" if self._broken_promise else PREFERRED
+        elif self._remote.is_tls:
+            self.verified_by = "tls"
         else:
-            self.verified_by = "tls" if self._remote.is_tls else "sha256"
+            self.verified_by = "sha256" if self._signed else "length"
         self.finish()
 
     # ---- the end ----
 
-    def cleanup(self, error: FastDatastoreError) -> list[Request]:
-        if not self._upload_id:
-            return []
-        abort = Request(
-            self,
-            "AbortMultipartUpload",
-            "DELETE",
-            self.bucket,
-            self.key,
-            query=(("uploadId", self._upload_id),),
-            expected=(404,),
-        )
-        return [abort]
+    def cleanup(self) -> Job | None:
+        return AbortJob(self.bucket, self.key, self._upload_id) if self._upload_id else None
 
     def release(self) -> None:
         if self._source is not None:
