@@ -484,3 +484,17 @@ def test_secrets_are_never_shown(
     for text in shown:
         assert secret not in text
         assert token not in text
+
+
+def test_one_key_where_many_are_wanted_is_refused(tmp_path: Path) -> None:
+    s3 = s3_of(client_at("http://127.0.0.1:1"), "bucket", tmp_path)
+    with pytest.raises(errors.InvalidKey, match="the one key 'key'"):
+        s3.get_many("key")
+    with pytest.raises(errors.InvalidKey, match="the one key 'key'"):
+        s3.list_paths("key")
+
+
+def test_the_encryption_of_one_object_is_asked_for(tmp_path: Path) -> None:
+    with ScriptedServer(in_turn(Reply(200, b"", {"etag": '"e"'}))) as server:
+        s3_of(client_at(server.url), "bucket", tmp_path).put_many([S3PutObject("key", "x", encryption="AES256")])
+        assert server.requests[0].headers["x-amz-server-side-encryption"] == "AES256"

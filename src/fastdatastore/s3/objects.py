@@ -56,6 +56,7 @@ class S3Object:
         "_range",
         "_size",
         "_url",
+        "_verified_by",
     )
 
     def __init__(
@@ -70,6 +71,7 @@ class S3Object:
         headers: Mapping[str, str] | None = None,
         range_info: RangeInfo | None = None,
         last_modified: float | None = None,
+        verified_by: str = "",
     ) -> None:
         self._prefix = None if prefix == url else prefix
         self._url = url
@@ -80,6 +82,7 @@ class S3Object:
         self._headers = headers or {}
         self._range = range_info
         self._last_modified = last_modified
+        self._verified_by = verified_by
 
     # ---- which object ----
 
@@ -159,9 +162,12 @@ class S3Object:
 
     @property
     def metadata(self) -> dict[str, Any] | None:
-        """What was given as metadata when it was put."""
-        text = self._headers.get(USER_ATTRIBUTES)
-        return None if text is None else dict(json.loads(text))
+        """What was given as metadata when it was put; None if there is none, or somebody else wrote it."""
+        try:
+            found = json.loads(self._headers.get(USER_ATTRIBUTES, "null"))
+        except ValueError:
+            return None
+        return found if isinstance(found, dict) else None
 
     @property
     def content_type(self) -> str | None:
@@ -176,6 +182,11 @@ class S3Object:
     def range_info(self) -> RangeInfo | None:
         """Which bytes these are; for a whole object (0, size)."""
         return self._range
+
+    @property
+    def verified_by(self) -> str:
+        """How its bytes were verified: "crc64nvme", "length", … (docs/design.md); "" where none were downloaded."""
+        return self._verified_by
 
     @property
     def last_modified(self) -> float | None:

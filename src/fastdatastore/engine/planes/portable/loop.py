@@ -119,7 +119,7 @@ class Loop:
         for attempt in attempts:
             if attempt in self._attempts and attempt.task is not None:
                 attempt.called_off = (outcome, why)
-                attempt.task.cancel()
+                self._loop.call_soon(attempt.task.cancel)  # not before its first step: it could not report then
 
     async def _watch(self) -> None:
         while True:
