@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from fastdatastore.errors import ConfigurationError
 
@@ -56,19 +57,31 @@ def _seconds(name: str, default: float) -> float:
 
 
 def _cores() -> int:
-    """Cores that this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """Cores that this process may run on, and that the cgroup grants."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if quota := _cgroup("cpu.max"):  # microseconds of each period
+        cores = min(cores, max(1, int(quota[0]) // int(quota[1])))
+    return cores
 
 
 def _memory_ceiling() -> int:
-    """A quarter of the machine's memory, at most 4 GiB."""
+    """A quarter of the memory that the machine has or the cgroup grants, at most 4 GiB."""
     try:
         total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (ValueError, OSError):
         total = 4 * GIB
+    if granted := _cgroup("memory.max"):
+        total = min(total, int(granted[0]))
     return min(4 * GIB, max(64 * MIB, total // 4))
+
+
+def _cgroup(name: str) -> list[str] | None:
+    """The words of a file of this process's cgroup (version 2, as containers see it); None where it sets no limit."""
+    try:
+        words = Path("/sys/fs/cgroup", name).read_text(encoding="ascii").split()
+    except (OSError, ValueError):
+        return None
+    return None if not words or words[0] == "max" else words
 
 
 @dataclass(frozen=True)
@@ -103,7 +116,11 @@ class Settings:
     memory_ceiling: int = field(default_factory=lambda: _positive("FDS_MEMORY_CEILING", _memory_ceiling()))
 
     def __post_init__(self) -> None:
-        if self.part_size < 5 * MIB:
-            raise ConfigurationError(
-                f"part_size must be at least 5 MiB, which S3 wants of every part but the last, got {self.part_size}"
-            )
+        for name, least, most in (
+            ("loops", 1, 64),
+            ("connections", 1, 1024),
+            ("part_size", 5 * MIB, 5 * GIB),  # what S3 takes for a part; the last one may be shorter
+            ("attempts", 1, 1000),
+        ):
+            if not least <= (value := getattr(self, name)) <= most:
+                raise ConfigurationError(f"{name} must be {least:,} to {most:,}, got {value:,}")

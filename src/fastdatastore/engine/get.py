@@ -205,6 +205,10 @@ class GetJob(Job):
             message = f"{len(report.content):,} bytes came where {length:,} were announced"
             raise RetryRequest(make_error(errors.ConnectionLost, message, request, report))
         self._pieces = [(0, length, _native.crc(integrity.ALGORITHMS[self._algorithm], report.content))]
+        framed = report.content_length is not None or "transfer-encoding" in report.headers
+        if not framed and self._expected is None:
+            message = "the reply tells neither its length nor a checksum: that it is whole cannot be known"
+            raise make_error(errors.ProtocolError, message, request, report)
         damage = self._damage(request, report)
         if damage is not None:
             raise RetryRequest(damage) if self._first_damage() else damage

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from fastdatastore import _native
 
 USER_AGENT = "fastdatastore"
+# Seconds without a byte, at an endpoint that has never answered: most likely it is not an S3 server at all.
+FIRST_PATIENCE = 8.0
 
 
 class Remote:
@@ -31,6 +33,7 @@ class Remote:
     Attributes:
         plane: The module that makes the attempts.
         concurrency, pacer, retry_budget: What all calls of the client share.
+        has_answered: There has been an HTTP reply, whatever it said.
         checksums: Whether the server keeps x-amz-checksum-*: None until a reply has shown it. Never keyed by brand.
     """
 
@@ -41,6 +44,8 @@ class Remote:
         self.is_tls = address.tls
         self.plane = planes.select(f"{'https' if address.tls else 'http'}://{address.host_header}")
         self.checksums: bool | None = None
+        self.has_answered = False
+        self._first_patience = min(FIRST_PATIENCE, settings.stall_timeout)
         self._credentials = credentials
         self._clock_offset = 0
         self._regions: dict[str, str] = {}  # of buckets that live elsewhere
@@ -109,8 +114,9 @@ class Remote:
         """One attempt of `request`, for Queue.submit; the request is its tag."""
         endpoint, prefix = self._buckets.get(request.bucket) or self._connect(request.bucket)
         request.signed_by = snapshot
+        patience = request.patience or (0.0 if self.has_answered else self._first_patience)
         # Over plain HTTP a body that the server does not check by a CRC is protected by its signed hash.
-        sign_payload = not self.is_tls and self.checksums is not True
+        request.signed_payload = not self.is_tls and self.checksums is not True
         return (
             request,
             endpoint,
@@ -123,10 +129,10 @@ class Remote:
             request.target,
             request.upload_crc,
             request.download_crc,
-            sign_payload,
+            request.signed_payload,
             request.pause_above,
             request.content_max,
-            request.patience,
+            patience,
             self._clock_offset,
         )
 

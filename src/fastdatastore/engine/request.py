@@ -34,6 +34,7 @@ class Request:
         is_large: Its bytes take the time, not its round trip.
         expected: Statuses that are answers to the job, not errors.
         attempts, started: How many were made, and when the first (time.monotonic()).
+        signed_payload: The last attempt's signature covers the body's hash.
         sent_at: When the last attempt was handed over. cost: Tokens of the retry budget that it has taken.
         mended: What has been put right for it already, once each.
         twin: A second attempt of the same part that is on the way beside it: the first to be answered wins.
@@ -61,6 +62,7 @@ class Request:
         "query",
         "sent_at",
         "signed_by",
+        "signed_payload",
         "stale",
         "started",
         "target",
@@ -107,6 +109,7 @@ class Request:
         self.attempts = 0
         self.started = 0.0
         self.sent_at = 0.0
+        self.signed_payload = False
         self.cost = 0
         self.twin: Request | None = None
         self.signed_by: Credentials | None = None

@@ -171,7 +171,7 @@ def _judge_refusal(request: Request, report: Report) -> Verdict:
         return Verdict(Kind.MEND, error(), mend=Mend.CLOCK)
     if status == 429 or code in _THROTTLE_CODES or status == 503:
         return Verdict(Kind.RETRY, error(errors.Throttled), throttled=True)
-    if status >= 500 or code in _RETRY_CODES:
+    if (status >= 500 and status != 501) or code in _RETRY_CODES:
         return Verdict(Kind.RETRY, error(_BY_CODE.get(code, errors.ServerError)))
     if status // 100 == 3 or code == "AuthorizationHeaderMalformed":
         return _judge_redirect(request, report)

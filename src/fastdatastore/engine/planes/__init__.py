@@ -76,6 +76,6 @@ def _portable(why: str) -> ModuleType:
     if find_spec("aiobotocore") is None:
         raise ConfigurationError(
             f"the portable data plane is needed ({why}) and aiobotocore is not installed; "
-            "run: pip install 'fastdatastore[aio]'"
+            "run: python -m pip install aiobotocore awscrt"
         )
     return import_module("fastdatastore.engine.planes.portable")

@@ -30,7 +30,7 @@ class Plane:
             from fastdatastore.engine.planes.portable.loop import Loop
         except ImportError as error:
             raise ConfigurationError(
-                f"the portable data plane needs aiobotocore ({error}); run: pip install 'fastdatastore[aio]'"
+                f"the portable data plane needs aiobotocore ({error}); run: python -m pip install aiobotocore awscrt"
             ) from error
         self._lock = threading.Lock()
         self._loops = loops
