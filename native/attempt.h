@@ -2,7 +2,7 @@
  *
  * Ownership: the submitter's until fds_plane_submit; then the event loop's, which reads the order and fills the report;
  * again the submitter's when fds_queue_take has handed it back as FINISHED. While PAUSED it is shared: the submitter
- * reads the report's head and may set the target and call fds_plane_proceed.
+ * reads the report's head and may set the target, then `proceed`, and call fds_plane_notice.
  * Every string, span and pair of the order belongs to the submitter and stays valid until FINISHED.
  */
 #ifndef FDS_ATTEMPT_H

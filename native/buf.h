@@ -7,7 +7,7 @@
 #include <stddef.h>
 
 typedef struct {
-    char *data; /* not NUL-terminated unless asked for by fds_buf_terminate */
+    char *data; /* not NUL-terminated */
     size_t size;
     size_t capacity;
     bool failed;

@@ -73,12 +73,6 @@ fds_credentials *fds_credentials_new(const char *access_key, const char *secret_
     return credentials;
 }
 
-fds_credentials *fds_credentials_retain(fds_credentials *credentials) {
-    if (credentials)
-        atomic_fetch_add(&credentials->references, 1);
-    return credentials;
-}
-
 void fds_credentials_release(fds_credentials *credentials) {
     if (!credentials || atomic_fetch_sub(&credentials->references, 1) != 1)
         return;

@@ -34,7 +34,6 @@ typedef struct {
 
 fds_credentials *fds_credentials_new(const char *access_key, const char *secret_key, const char *session_token,
                                      const char *region, const char *service);
-fds_credentials *fds_credentials_retain(fds_credentials *credentials);
 void fds_credentials_release(fds_credentials *credentials); /* the last one wipes the secrets */
 
 #endif

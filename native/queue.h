@@ -16,7 +16,7 @@ struct fds_attempt;
 
 typedef enum {
     FDS_REPORT_FINISHED,
-    FDS_REPORT_PAUSED, /* the head is there; the body waits for fds_plane_proceed */
+    FDS_REPORT_PAUSED, /* the head is there; the body waits for the attempt's `proceed` */
 } fds_report_kind;
 
 typedef struct {

@@ -199,10 +199,6 @@ void fds_tls_error(const fds_tls *tls, char *why, size_t why_size) {
         snprintf(why, why_size, "TLS: the peer hung up");
 }
 
-void fds_tls_describe(const fds_tls *tls, char *text, size_t size) {
-    snprintf(text, size, "%s %s", SSL_get_version(tls->ssl), SSL_get_cipher_name(tls->ssl));
-}
-
 const char *fds_tls_library(void) {
     return OpenSSL_version(OPENSSL_VERSION);
 }

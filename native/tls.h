@@ -29,9 +29,8 @@ bool fds_tls_pending(const fds_tls *tls); /* bytes have been received that the s
 
 /* After a handshake that failed: true when TLS itself did, false when the connection ended under it. */
 bool fds_tls_refused(const fds_tls *tls);
-/* After FDS_IO_ERROR: a sentence on what failed. After a handshake: "TLSv1.3 TLS_AES_128_GCM_SHA256". */
+/* After FDS_IO_ERROR: a sentence on what failed. */
 void fds_tls_error(const fds_tls *tls, char *why, size_t why_size);
-void fds_tls_describe(const fds_tls *tls, char *text, size_t size);
 const char *fds_tls_library(void); /* "OpenSSL 3.0.19 27 Jan 2026", the one that is loaded */
 
 #endif

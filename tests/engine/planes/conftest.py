@@ -10,7 +10,9 @@ import pytest
 
 from tests.engine.planes.caller import Caller
 
-_WHY = "aiobotocore is not installed: THE PORTABLE DATA PLANE IS NOT TESTED; run: pip install 'fastdatastore[aio]'"
+_WHY = (
+    "aiobotocore is not installed: THE PORTABLE DATA PLANE IS NOT TESTED; run: python -m pip install aiobotocore awscrt"
+)
 
 
 @pytest.fixture(params=["native", "portable"])

@@ -99,7 +99,7 @@ def test_native_refuses_to_go_round_a_proxy(monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize(("name", "value"), [("FDS_ENGINE", "portable"), ("HTTPS_PROXY", "http://proxy:3128")])
 def test_what_is_missing_for_portable_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(name, value)
-    with pytest.raises(ConfigurationError, match=r"pip install 'fastdatastore\[aio\]'"):
+    with pytest.raises(ConfigurationError, match=r"pip install aiobotocore"):
         select(URL)
 
 

@@ -29,7 +29,7 @@ def make_certificate(directory: Path) -> Certificate:
         import trustme
     except ImportError:
         raise ServerUnavailable(
-            "TLS needs trustme, which is not installed; run: pip install 'fastdatastore[server]'"
+            "TLS needs trustme, which is not installed; run: python -m pip install trustme"
         ) from None
     authority = trustme.CA()
     leaf = authority.issue_cert("127.0.0.1", "localhost")

