@@ -11,6 +11,7 @@ import random
 import threading
 from array import array
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +48,9 @@ VERIFIED_BY = {
     "moto": ("sha256", "crc64nvme-metadata"),
     "null": ("crc64nvme", "crc64nvme"),
 }
-# moto promises a CRC-64 at CreateMultipartUpload and forgets it; a client that knows that does better, see below.
-FIRST_MULTIPART = VERIFIED_BY | {"moto": ("length", "length")}
+# moto promises a CRC-64 at CreateMultipartUpload, and forgets it for parts; that of the whole is right only where
+# awscrt is installed. A client that knows it does better, see below.
+FIRST_MULTIPART = VERIFIED_BY | {"moto": ("length", "crc64nvme" if find_spec("awscrt") else "length")}
 
 
 # ---- values ----
