@@ -94,13 +94,15 @@ def _put(url: str, body: bytes) -> int:
 
 @contextlib.contextmanager
 def _tiny_server(reply: bytes) -> Iterator[str]:
-    """Answers one connection's first request, whatever it is, with these bytes."""
+    """Answers one connection's first request, whatever it is, with these bytes (a chunked one when it is whole)."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve() -> None:
             sock, _ = listener.accept()
             with sock:
-                sock.recv(1 << 16)
+                request = sock.recv(1 << 16)
+                while b"chunked" in request and not request.endswith(b"0\r\n\r\n"):
+                    request += sock.recv(1 << 16)
                 sock.sendall(reply)
                 while sock.recv(1 << 16):
                     pass

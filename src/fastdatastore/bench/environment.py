@@ -19,13 +19,14 @@ from fastdatastore.engine.planes.local import local as _native
 def describe(target: Target) -> dict[str, Any]:
     """The facts that figures cannot be read without, for JSON."""
     settings = target.client.settings
+    plane = target.client.remote.plane.__name__.rpartition(".")[2].lstrip("_")  # "native" or "portable"
     return {
         "fastdatastore": __version__,
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "platform": platform.platform(),
         "cpu": _cpu_model(),
         "cores": _cores(),
-        "data_plane": f"native, {settings.loops} loop{'s' if settings.loops > 1 else ''}",
+        "data_plane": f"{plane}, {settings.loops} loop{'s' if settings.loops > 1 else ''}",
         "crc_kernels": {name: _native.crc_kernel(number) for name, number in ALGORITHMS.items()},
         "tls_library": _native.tls_library(),
         "server": target.name,

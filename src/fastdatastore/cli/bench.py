@@ -168,12 +168,8 @@ def _open(
     workloads: tuple[Workload, ...],
     progress: Progress,
 ) -> AbstractContextManager[Target]:
-    try:
-        from fastdatastore.bench import target
-    except ImportError as error:
-        if error.name != "fastdatastore._native" and "_native" not in str(error):  # the latter: `from … import _native`
-            raise
-        raise CannotRun("the native module is not built; run: pip install --force-reinstall --no-deps .") from None
+    from fastdatastore.bench import target
+
     if server is None:
         return nullcontext(target.existing(options.endpoint, options.bucket))
     tempfile.gettempdir()  # its first call writes and removes a file: better before there is something to interrupt
