@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -171,8 +172,8 @@ def needs_verified_uploads(way: Way) -> None:
 
 
 def needs_checksum(way: Way, key: str) -> None:
-    if way.place.server.name == "moto" and key == "large":
-        pytest.skip("moto's CRC-64/NVME of a multipart upload has the wrong length")
+    if way.place.server.name == "moto" and key == "large" and find_spec("awscrt") is None:
+        pytest.skip("moto takes no right CRC-64/NVME of a multipart upload without awscrt; run: pip install awscrt")
 
 
 @pytest.mark.parametrize("operation", ["PutObject", "UploadPart"])
