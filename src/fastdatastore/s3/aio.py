@@ -10,7 +10,10 @@ from typing import Any, TypeVar, cast
 
 from fastdatastore.s3.face import Face
 from fastdatastore.s3.objects import S3Object, S3PutObject
-from fastdatastore.s3.verbs import Key, Steps, Value
+from fastdatastore.s3.steps import Steps
+from fastdatastore.s3.verbs import get, info, listing, put
+from fastdatastore.s3.verbs.arguments import Key
+from fastdatastore.s3.verbs.put import Value
 
 T = TypeVar("T")
 
@@ -48,17 +51,17 @@ class AsyncS3(Face):
 
     async def get(self, key: Key = None, return_missing: bool = False, return_info: bool = True) -> S3Object:
         """Downloads one object, or a range of it; see S3.get."""
-        return (await self._run(self._verbs.get_many([key], return_missing, return_info)))[0]
+        return (await self._run(get.get_many(self._context, [key], return_missing, return_info)))[0]
 
     async def get_many(
         self, keys: Iterable[Key], return_missing: bool = False, return_info: bool = True
     ) -> list[S3Object]:
         """Downloads many objects at once, in the order of `keys`; see S3.get_many."""
-        return await self._run(self._verbs.get_many(keys, return_missing, return_info))
+        return await self._run(get.get_many(self._context, keys, return_missing, return_info))
 
     async def info(self, key: str | None = None, return_missing: bool = False) -> S3Object:
         """Size, content type and metadata of an object, without its bytes; see S3.info."""
-        return await self._run(self._verbs.info(key, return_missing))
+        return await self._run(info.info(self._context, key, return_missing))
 
     async def put(
         self,
@@ -69,18 +72,18 @@ class AsyncS3(Face):
         metadata: Mapping[str, Any] | None = None,
     ) -> str:
         """Stores one object and returns its URL; see S3.put. `obj` must not be changed before it is stored."""
-        return await self._run(self._verbs.put(key, obj, overwrite, content_type, metadata))
+        return await self._run(put.put(self._context, key, obj, overwrite, content_type, metadata))
 
     async def put_many(
         self, key_objs: Iterable[tuple[str, Value] | S3PutObject], overwrite: bool = True
     ) -> list[tuple[str, str]]:
         """Stores many objects at once and returns (key, url) of those that were stored; see S3.put_many."""
-        return await self._run(self._verbs.put_many(key_objs, overwrite))
+        return await self._run(put.put_many(self._context, key_objs, overwrite))
 
     async def list_paths(self, keys: Iterable[str | None] | None = None) -> list[S3Object]:
         """The objects and prefixes one level below each key; see S3.list_paths."""
-        return await self._run(self._verbs.list_paths(keys))
+        return await self._run(listing.list_paths(self._context, keys))
 
     async def list_recursive(self, keys: Iterable[str | None] | None = None) -> list[S3Object]:
         """All objects below each key; see S3.list_recursive."""
-        return await self._run(self._verbs.list_recursive(keys))
+        return await self._run(listing.list_recursive(self._context, keys))

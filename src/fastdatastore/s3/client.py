@@ -8,7 +8,10 @@ from typing import Any, TypeVar, cast
 
 from fastdatastore.s3.face import Face
 from fastdatastore.s3.objects import S3Object, S3PutObject
-from fastdatastore.s3.verbs import Key, Steps, Value
+from fastdatastore.s3.steps import Steps
+from fastdatastore.s3.verbs import get, info, listing, put
+from fastdatastore.s3.verbs.arguments import Key
+from fastdatastore.s3.verbs.put import Value
 
 T = TypeVar("T")
 
@@ -61,17 +64,17 @@ class S3(Face):
         Raises:
             NotFound, BucketNotFound, AccessDenied, InvalidRange, IntegrityError, …: see fastdatastore.errors.
         """
-        return self._run(self._verbs.get_many([key], return_missing, return_info))[0]
+        return self._run(get.get_many(self._context, [key], return_missing, return_info))[0]
 
     def get_many(self, keys: Iterable[Key], return_missing: bool = False, return_info: bool = True) -> list[S3Object]:
         """Downloads many objects at once; results in the order of `keys`, duplicates kept. See `get`."""
-        return self._run(self._verbs.get_many(keys, return_missing, return_info))
+        return self._run(get.get_many(self._context, keys, return_missing, return_info))
 
     # ---- info ----
 
     def info(self, key: str | None = None, return_missing: bool = False) -> S3Object:
         """Size, content type and metadata of an object, without its bytes. See `get`."""
-        return self._run(self._verbs.info(key, return_missing))
+        return self._run(info.info(self._context, key, return_missing))
 
     # ---- put ----
 
@@ -91,13 +94,13 @@ class S3(Face):
             overwrite: False leaves an object that is there as it is.
             metadata: A JSON-able dict that `S3Object.metadata` gives back.
         """
-        return self._run(self._verbs.put(key, obj, overwrite, content_type, metadata))
+        return self._run(put.put(self._context, key, obj, overwrite, content_type, metadata))
 
     def put_many(
         self, key_objs: Iterable[tuple[str, Value] | S3PutObject], overwrite: bool = True
     ) -> list[tuple[str, str]]:
         """Stores many objects at once; returns (key, url) of those that were stored, in the order given. See `put`."""
-        return self._run(self._verbs.put_many(key_objs, overwrite))
+        return self._run(put.put_many(self._context, key_objs, overwrite))
 
     # ---- list ----
 
@@ -106,8 +109,8 @@ class S3(Face):
 
         A prefix comes back with `exists` False. What is not there lists as nothing; a missing bucket is an error.
         """
-        return self._run(self._verbs.list_paths(keys))
+        return self._run(listing.list_paths(self._context, keys))
 
     def list_recursive(self, keys: Iterable[str | None] | None = None) -> list[S3Object]:
         """All objects below each key (default: the root), which are read as directories. See `list_paths`."""
-        return self._run(self._verbs.list_recursive(keys))
+        return self._run(listing.list_recursive(self._context, keys))

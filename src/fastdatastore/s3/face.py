@@ -7,9 +7,9 @@ from typing import Any, TypeVar
 from fastdatastore.auth.credentials import CredentialProvider, configured_endpoint
 from fastdatastore.auth.endpoint import EndpointConfig
 from fastdatastore.engine.client import Client
+from fastdatastore.s3.context import Context
 from fastdatastore.s3.files import ResultFiles
 from fastdatastore.s3.roots import Root
-from fastdatastore.s3.verbs import Verbs
 
 F = TypeVar("F", bound="Face")
 
@@ -29,14 +29,14 @@ class Face:
         root = Root(s3root)
         self._client = client or _client(endpoint_url)
         self._files = ResultFiles(tmproot)
-        self._verbs = Verbs(self._client, root, self._files, encryption)
+        self._context = Context(self._client, root, self._files, encryption)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        verbs = self._verbs
-        return _unpickle, (type(self), self._files.tmproot, verbs.root.url, verbs.encryption, self._client)
+        at = self._context
+        return _unpickle, (type(self), self._files.tmproot, at.root.url, at.encryption, self._client)
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self._verbs.root.url or '(no root)'} at {self._client.remote.endpoint}>"
+        return f"<{type(self).__name__} {self._context.root.url or '(no root)'} at {self._client.remote.endpoint}>"
 
 
 def _client(endpoint_url: str | None) -> Client:

@@ -1,0 +1,29 @@
+"""What users give a verb: one key or many."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, TypeAlias, TypeVar
+
+from fastdatastore import errors
+from fastdatastore.s3.objects import S3GetObject
+
+Key: TypeAlias = str | S3GetObject | None
+
+K = TypeVar("K")
+
+
+def listed(keys: Iterable[K]) -> Iterable[K]:
+    """`keys`, unless it is one key: its letters would be taken for keys."""
+    if isinstance(keys, (str, bytes)):
+        raise errors.InvalidKey(f"keys must be a list of keys, got the one key {keys!r}; write [{keys!r}]")
+    return keys
+
+
+def name_of(item: Any) -> str | None:
+    """The key that an item names."""
+    if item is None or isinstance(item, str):
+        return item
+    if not all(hasattr(item, name) for name in ("key", "offset", "length")):
+        raise errors.InvalidKey(f"a key must be a str or an S3GetObject, got {type(item).__name__}")
+    return item.key  # type: ignore[no-any-return]
