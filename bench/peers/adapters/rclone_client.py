@@ -44,7 +44,8 @@ class Client(Adapter):
 
     def store(self, bucket: str, keys: Sequence[str], payload: bytes | Path) -> None:
         if len(keys) == 1:
-            self._run("copyto", str(payload), f":s3:{bucket}/{keys[0]}")
+            # Parts in parallel by its S3 backend: its own multi-thread copy looks for the object when it is done.
+            self._run("copyto", "--multi-thread-cutoff=1P", str(payload), f":s3:{bucket}/{keys[0]}")
             return
         # It copies trees: each name is another link to the one file.
         tree = self.directory / "tree"
