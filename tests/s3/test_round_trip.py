@@ -210,7 +210,7 @@ def test_info_has_the_size_and_no_bytes(s3: S3) -> None:
     s3.put("key", b"12345")
     found = s3.info("key")
     assert (found.size, found.exists, found.downloaded, found.blob, found.path) == (5, True, False, None, None)
-    assert found.range_info == RangeInfo(5, 0, 5)
+    assert found.range_info is None  # as metaflow.S3 has it: it tells of bytes
 
 
 def test_metadata_that_is_not_json_is_refused(s3: S3) -> None:
@@ -352,7 +352,6 @@ def test_files_vanish_when_the_client_is_closed(s3: S3, tmp_path: Path) -> None:
     s3.close()
     assert list(tmp_path.iterdir()) == []
     assert got.view == memoryview(RANDOM)[: 9 * MIB]  # the view outlives it
-    assert s3.get("key").size == 9 * MIB
 
 
 def test_results_beyond_the_ceiling_are_files(s3_server: RunningServer, bucket: str, tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ class CredentialProvider:
 
     def __init__(self, profile: str | None = None) -> None:
         self._profile = profile
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._session: Session | None = None
         self._source: Any = None
 
@@ -52,16 +52,22 @@ class CredentialProvider:
         """The botocore session, made once."""
         with self._lock:
             if self._session is None:
-                import botocore.exceptions
-                import botocore.session
-
-                self._session = botocore.session.Session(profile=self._profile)
-                try:
-                    self._session.get_scoped_config()
-                except botocore.exceptions.ProfileNotFound as error:
-                    self._session = None
-                    raise ConfigurationError(f"{error}; check AWS_PROFILE and ~/.aws/config") from None
+                self._session = self._new_session()
             return self._session
+
+    def _new_session(self) -> Session:
+        import botocore.exceptions
+        import botocore.session
+
+        session = botocore.session.Session(profile=self._profile)
+        try:
+            session.get_scoped_config()
+        except botocore.exceptions.ProfileNotFound as error:
+            raise ConfigurationError(f"{error}; check AWS_PROFILE and ~/.aws/config") from None
+        return session
+
+    def _look(self) -> Any:
+        return self.session().get_credentials()
 
     def snapshot(self) -> Credentials:
         """The credentials to sign with now.
@@ -71,15 +77,14 @@ class CredentialProvider:
         """
         import botocore.exceptions
 
-        session = self.session()
         with self._lock:
             try:
                 if self._source is None:
-                    self._source = session.get_credentials()
+                    self._source = self._look()
                 if self._source is None:
                     raise NoCredentials("no credentials were found")
                 frozen = self._source.get_frozen_credentials()
-            except botocore.exceptions.BotoCoreError as error:
+            except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
                 raise NoCredentials(f"credentials could not be had: {error}") from error
         if not frozen.access_key or not frozen.secret_key:
             raise NoCredentials("the credentials that were found are incomplete")

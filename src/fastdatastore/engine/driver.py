@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Generator, Iterable, Iterator
 from typing import TYPE_CHECKING, cast
 
-from fastdatastore.engine import process, retry
+from fastdatastore.engine import injection, process, retry
 from fastdatastore.engine.admission import Admission
 from fastdatastore.engine.appetite import Appetite
 from fastdatastore.engine.budget import REFUND
@@ -174,6 +174,8 @@ class Driver:
         return None
 
     def _submit(self, batch: list[Request], now: float) -> None:
+        if self._settings.inject_failures:
+            batch = [request for request in batch if not self._is_struck(request, now)]
         if not batch:
             return
         try:
@@ -194,6 +196,25 @@ class Driver:
             if request.operation == "UploadPart":
                 self._uploading.add(request)
         self._queue.submit(orders)
+
+    def _is_struck(self, request: Request, now: float) -> bool:
+        """Whether this attempt fails on purpose: it counts, and is over before anything was sent."""
+        error = injection.strike(request, self._settings)
+        if error is None:
+            return False
+        self._admission.on_withdrawn(request)
+        job = request.job
+        job.in_flight.discard(request)
+        request.attempts += 1
+        job.attempts += 1
+        if request.attempts >= self._settings.attempts:
+            self._fail(job, error)
+            self._settle(job)
+        else:
+            job.retries += 1
+            self._ticket += 1
+            heapq.heappush(self._later, (now, self._ticket, request))
+        return True
 
     def _hedge(self, batch: list[Request], now: float) -> None:
         """Sends the part that is most overdue a second time, if the budget allows it and there is room."""

@@ -32,6 +32,7 @@ class ListJob(Job):
 
     Args:
         recursive: All keys; otherwise keys up to the next "/", and the common prefixes beyond.
+        first_page_only: No more than comes with one request.
 
     Attributes, when it is done:
         entries: In the server's order; of each page the keys, then the common prefixes.
@@ -39,11 +40,12 @@ class ListJob(Job):
 
     operation = "ListObjectsV2"
 
-    def __init__(self, bucket: str, prefix: str, *, recursive: bool) -> None:
+    def __init__(self, bucket: str, prefix: str, *, recursive: bool, first_page_only: bool = False) -> None:
         super().__init__(bucket)
         self.prefix = prefix
         self.entries: list[Entry] = []
         self._recursive = recursive
+        self._first_page_only = first_page_only
         self._next: str | None = ""
         self._pages: set[str] = set()
 
@@ -81,7 +83,7 @@ class ListJob(Job):
         ]
         self.entries += page
         token = xml.text(root, "NextContinuationToken")
-        if xml.text(root, "IsTruncated") != "true":
+        if self._first_page_only or xml.text(root, "IsTruncated") != "true":
             self.finish()
         elif not token or token in self._pages:
             raise make_error(errors.ProtocolError, "the listing goes on but names no new page", request, report)

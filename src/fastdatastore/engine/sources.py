@@ -9,7 +9,7 @@ from pickle import PickleBuffer
 from typing import TYPE_CHECKING, Protocol
 
 from fastdatastore.engine.planes.local import local as _native
-from fastdatastore.errors import ConfigurationError, LocalFileError, SourceChanged
+from fastdatastore.errors import ConfigurationError, LocalFileError, LocalFileNotFound, SourceChanged
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -73,6 +73,8 @@ class FileSource:
         try:
             self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
             self._stat = os.fstat(self._fd)
+        except FileNotFoundError as error:
+            raise LocalFileNotFound(f"there is no file {path}; check the path") from error
         except OSError as error:
             raise LocalFileError(f"cannot read {path}: {error.strerror}; check the path and its permissions") from error
         except ValueError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Iterable, Mapping
 from contextlib import aclosing
 from types import TracebackType
@@ -11,7 +12,7 @@ from typing import Any, TypeVar, cast
 from fastdatastore.s3.face import Face
 from fastdatastore.s3.objects import S3Object, S3PutObject
 from fastdatastore.s3.steps import Steps
-from fastdatastore.s3.verbs import get, info, listing, put
+from fastdatastore.s3.verbs import get, info, listing, put, recursive
 from fastdatastore.s3.verbs.arguments import Key
 from fastdatastore.s3.verbs.put import Value
 
@@ -40,6 +41,7 @@ class AsyncS3(Face):
         await asyncio.to_thread(self._files.close)
 
     async def _run(self, steps: Steps[T]) -> T:
+        self._files.warn_if_closed(stacklevel=3)
         while True:
             try:
                 step = next(steps)
@@ -59,13 +61,27 @@ class AsyncS3(Face):
         """Downloads many objects at once, in the order of `keys`; see S3.get_many."""
         return await self._run(get.get_many(self._context, keys, return_missing, return_info))
 
-    async def info(self, key: str | None = None, return_missing: bool = False) -> S3Object:
+    async def get_recursive(
+        self, keys: Iterable[Key], return_info: bool = False, *, raw_prefixes: bool = False
+    ) -> list[S3Object]:
+        """Downloads all objects below each key; see S3.get_recursive."""
+        return await self._run(recursive.get_recursive(self._context, keys, return_info, raw_prefixes))
+
+    async def get_all(self, return_info: bool = False) -> list[S3Object]:
+        """Downloads all objects below s3root; see S3.get_all."""
+        return await self._run(recursive.get_all(self._context, return_info))
+
+    async def info(self, key: Key = None, return_missing: bool = False) -> S3Object:
         """Size, content type and metadata of an object, without its bytes; see S3.info."""
-        return await self._run(info.info(self._context, key, return_missing))
+        return (await self._run(info.info_many(self._context, [key], return_missing)))[0]
+
+    async def info_many(self, keys: Iterable[Key], return_missing: bool = False) -> list[S3Object]:
+        """`info` of many objects at once, in the order of `keys`; see S3.info_many."""
+        return await self._run(info.info_many(self._context, keys, return_missing))
 
     async def put(
         self,
-        key: str | None,
+        key: str | S3PutObject | None,
         obj: Value,
         overwrite: bool = True,
         content_type: str | None = None,
@@ -80,10 +96,16 @@ class AsyncS3(Face):
         """Stores many objects at once and returns (key, url) of those that were stored; see S3.put_many."""
         return await self._run(put.put_many(self._context, key_objs, overwrite))
 
-    async def list_paths(self, keys: Iterable[str | None] | None = None) -> list[S3Object]:
+    async def put_files(
+        self, key_paths: Iterable[tuple[str, str | os.PathLike[str]] | S3PutObject], overwrite: bool = True
+    ) -> list[tuple[str, str]]:
+        """Stores local files, given by their paths; see S3.put_files."""
+        return await self._run(put.put_files(self._context, key_paths, overwrite))
+
+    async def list_paths(self, keys: Iterable[Key] | None = None) -> list[S3Object]:
         """The objects and prefixes one level below each key; see S3.list_paths."""
         return await self._run(listing.list_paths(self._context, keys))
 
-    async def list_recursive(self, keys: Iterable[str | None] | None = None) -> list[S3Object]:
+    async def list_recursive(self, keys: Iterable[Key] | None = None) -> list[S3Object]:
         """All objects below each key; see S3.list_recursive."""
         return await self._run(listing.list_recursive(self._context, keys))

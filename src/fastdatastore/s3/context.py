@@ -27,6 +27,7 @@ class Context:
 
     def write(self, content: memoryview) -> Path:
         """Writes a result that is in memory to a new file."""
+        self.files.warn_if_closed(stacklevel=4)
         path = self.files.new_path()
         sink = self.client.file_sink(path)
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
+from copy import copy
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -111,6 +112,12 @@ class S3Object:
     def size(self) -> int | None:
         """Bytes of the object, or of the range that was asked for; None if it does not exist or is a prefix."""
         return self._size
+
+    def relative_to(self, prefix: str | None) -> S3Object:
+        """The same object, with its `key` seen from another `prefix`."""
+        other = copy(self)
+        other._prefix = None if prefix == self._url else prefix
+        return other
 
     # ---- its bytes ----
 

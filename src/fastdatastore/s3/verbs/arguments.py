@@ -21,9 +21,9 @@ def listed(keys: Iterable[K]) -> Iterable[K]:
 
 
 def name_of(item: Any) -> str | None:
-    """The key that an item names."""
+    """The key that an item names: itself, or the one in an S3GetObject or S3PutObject, ours or Metaflow's."""
     if item is None or isinstance(item, str):
         return item
-    if not all(hasattr(item, name) for name in ("key", "offset", "length")):
+    if not hasattr(item, "key"):
         raise errors.InvalidKey(f"a key must be a str or an S3GetObject, got {type(item).__name__}")
     return item.key  # type: ignore[no-any-return]

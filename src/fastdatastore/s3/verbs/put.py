@@ -1,10 +1,13 @@
-"""put, put_many: uploads from memory, files and file objects."""
+"""put, put_many, put_files: uploads from memory, files and file objects."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from io import BufferedIOBase, RawIOBase
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -16,63 +19,148 @@ from fastdatastore.s3.context import Context
 from fastdatastore.s3.objects import USER_ATTRIBUTES, S3PutObject
 from fastdatastore.s3.roots import Place
 from fastdatastore.s3.steps import Step, Steps
+from fastdatastore.s3.verbs.arguments import name_of
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 Value: TypeAlias = "str | Buffer | RawIOBase | BufferedIOBase"
+Check: TypeAlias = "Callable[[Context, Any], Upload]"
+
+# With overwrite=False so many are looked for at once; their values are in memory meanwhile.
+BATCH = 64
+
+
+@dataclass(frozen=True)
+class Upload:
+    """What is to be stored, checked.
+
+    Attributes:
+        key: As it was given.
+    """
+
+    key: str
+    place: Place
+    content: Buffer | Path | RawIOBase | BufferedIOBase
+    headers: Pairs
 
 
 def put(
     at: Context,
-    key: str | None,
+    key: str | S3PutObject | None,
     obj: Value,
     overwrite: bool,
     content_type: str | None,
     metadata: Mapping[str, Any] | None,
 ) -> Steps[str]:
-    place = at.root.place(key)
-    if overwrite or not (yield from _existing(at, [place])):
-        item = S3PutObject(place.key, obj, content_type=content_type, metadata=metadata)
-        yield Step([_put_job(at, place, item)])
-    return place.url
+    name = name_of(key)
+    content = _content(name, obj)
+    upload = Upload(name or "", at.root.place(name), content, _headers(at, content_type, metadata, None))
+    if overwrite or not (yield from _existing([upload])):
+        yield Step([_job(at, upload)])
+    return upload.place.url
 
 
-def put_many(
-    at: Context, key_objs: Iterable[tuple[str, Value] | S3PutObject], overwrite: bool
-) -> Steps[list[tuple[str, str]]]:
-    rows: list[tuple[str, Place, PutJob]] = []
-    for row in key_objs:
-        item = row if isinstance(row, S3PutObject) else S3PutObject(*row)
-        place = at.root.place(item.key)
-        rows.append((item.key, place, _put_job(at, place, item)))
-    if not overwrite:
-        there = yield from _existing(at, [place for _, place, _ in rows])
-        rows = [row for row in rows if row[1].url not in there]
-    yield Step([job for _, _, job in rows])
-    return [(key, place.url) for key, place, _ in rows]
+def put_many(at: Context, key_objs: Iterable[Any], overwrite: bool) -> Steps[list[tuple[str, str]]]:
+    return (yield from _put_all(at, key_objs, _of_value, overwrite))
 
 
-def _existing(at: Context, places: list[Place]) -> Steps[set[str]]:
-    jobs = {place.url: HeadJob(place.bucket, place.key) for place in places}
+def put_files(at: Context, key_paths: Iterable[Any], overwrite: bool) -> Steps[list[tuple[str, str]]]:
+    return (yield from _put_all(at, key_paths, _of_file, overwrite))
+
+
+def _put_all(at: Context, rows: Iterable[Any], check: Check, overwrite: bool) -> Steps[list[tuple[str, str]]]:
+    uploads: Iterable[Upload] = (check(at, row) for row in rows)
+    if isinstance(rows, Sequence):
+        uploads = list(uploads)  # a wrong one is said before anything is sent
+    stored: list[tuple[str, str]] = []
+    if overwrite:
+        yield Step(_jobs(at, uploads, stored))
+        return stored
+    source = iter(uploads)
+    while batch := list(islice(source, BATCH)):
+        there = yield from _existing(batch)
+        yield Step(_jobs(at, [upload for upload in batch if upload.place.url not in there], stored))
+    return stored
+
+
+def _jobs(at: Context, uploads: Iterable[Upload], stored: list[tuple[str, str]]) -> Iterator[PutJob]:
+    """Jobs made one by one, so that of what is generated only what is on its way is in memory."""
+    for upload in uploads:
+        stored.append((upload.key, upload.place.url))
+        yield _job(at, upload)
+
+
+def _job(at: Context, upload: Upload) -> PutJob:
+    return at.client.put(upload.place.bucket, upload.place.key, upload.content, upload.headers)
+
+
+def _existing(uploads: list[Upload]) -> Steps[set[str]]:
+    jobs = {upload.place.url: HeadJob(upload.place.bucket, upload.place.key) for upload in uploads}
     yield Step(list(jobs.values()), missing_ok=True)
     return {url for url, job in jobs.items() if job.error is None}
 
 
-def _put_job(at: Context, place: Place, item: S3PutObject) -> PutJob:
-    return at.client.put(place.bucket, place.key, _value_of(place, item.value, item.path), _headers(at, item))
+# ---- what users give ----
 
 
-def _headers(at: Context, item: S3PutObject) -> Pairs:
+def _of_value(at: Context, row: Any) -> Upload:
+    key, value = (row.key, row.value) if hasattr(row, "value") else row[:2]
+    if value is None and getattr(row, "path", None) is not None:
+        return _of_file(at, row)
+    content = _content(key, value)
+    if isinstance(content, (RawIOBase, BufferedIOBase)):
+        content = _Lent(content)
+    return Upload(key, at.root.place(key), content, _headers_of(at, row))
+
+
+def _of_file(at: Context, row: Any) -> Upload:
+    key, path = (row.key, row.path) if hasattr(row, "path") else row[:2]
+    if not isinstance(path, (str, bytes, os.PathLike)):
+        raise errors.InvalidObject(f"the file for {key!r} must be given by its path, got {type(path).__name__}")
+    file = Path(os.fsdecode(path))
+    if not file.exists():
+        raise errors.LocalFileNotFound(f"there is no file {file}; check the path")
+    return Upload(key, at.root.place(key), file, _headers_of(at, row))
+
+
+class _Lent(RawIOBase):
+    """A file object from where it stands on, and left open: so put_many has it, unlike put."""
+
+    def __init__(self, file: RawIOBase | BufferedIOBase) -> None:
+        self._file = file
+        self._start = file.tell()
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return self._file.seek(offset + (self._start if whence == os.SEEK_SET else 0), whence) - self._start
+
+    def readinto(self, buffer: Any) -> int | None:
+        return self._file.readinto(buffer)
+
+
+def _headers_of(at: Context, row: Any) -> Pairs:
+    given = (getattr(row, name, None) for name in ("content_type", "metadata", "encryption"))
+    return _headers(at, *given)
+
+
+def _headers(
+    at: Context, content_type: str | None, metadata: Mapping[str, Any] | None, encryption: str | None
+) -> Pairs:
     headers: Pairs = ()
-    if item.content_type:
-        headers += (("content-type", item.content_type),)
-    if item.metadata:
+    if content_type:
+        headers += (("content-type", content_type),)
+    if metadata:
         try:
-            headers += ((USER_ATTRIBUTES, json.dumps(dict(item.metadata), allow_nan=False)),)
+            headers += ((USER_ATTRIBUTES, json.dumps(dict(metadata))),)
         except (TypeError, ValueError) as error:
             raise errors.ConfigurationError(f"metadata must be what JSON can hold: {error}") from None
-    if encryption := item.encryption or at.encryption:
+    if encryption := encryption or at.encryption:
         headers += (("x-amz-server-side-encryption", encryption),)
     for name, value in headers:
         if any(c < " " or c == "\x7f" for c in value):
@@ -80,23 +168,20 @@ def _headers(at: Context, item: S3PutObject) -> Pairs:
     return headers
 
 
-def _value_of(place: Place, value: Value | None, path: str | None) -> Buffer | Path | RawIOBase | BufferedIOBase:
-    if path is not None:
-        return Path(path)
+def _content(key: str | None, value: Any) -> Buffer | RawIOBase | BufferedIOBase:
     if isinstance(value, str):
         try:
             return value.encode()
         except UnicodeEncodeError as error:
-            raise errors.ConfigurationError(f"the text for {place.url} is not valid Unicode: {error.reason}") from None
+            raise errors.InvalidObject(f"the text for {key!r} is not valid Unicode: {error.reason}") from None
     if isinstance(value, (RawIOBase, BufferedIOBase)):
         if not (value.readable() and value.seekable()):
-            raise errors.ConfigurationError(f"the file object for {place.url} must be readable and seekable")
+            raise errors.InvalidObject(f"the file object for {key!r} must be readable and seekable")
         return value
     try:
-        memoryview(value)  # type: ignore[arg-type]
+        memoryview(value)
     except TypeError:
-        raise errors.ConfigurationError(
-            f"the value for {place.url} must be str, bytes-like or a binary file object, got {type(value).__name__}"
+        raise errors.InvalidObject(
+            f"the value for {key!r} must be str, bytes-like or a binary file object, got {type(value).__name__}"
         ) from None
-    assert value is not None  # no buffer
-    return value
+    return value  # type: ignore[no-any-return]
