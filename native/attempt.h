@@ -26,7 +26,7 @@ typedef struct {
 
 typedef enum {
     FDS_DONE,           /* a whole response, whatever its status */
-    FDS_CUT,            /* the target was filled and the body went on; the connection was closed */
+    FDS_CUT,            /* target, or content, was filled and the body went on; the connection was closed */
     FDS_CANCELLED,
     FDS_RESOLVE_FAILED,
     FDS_CONNECT_FAILED, /* refused, unreachable or timed out, at every address */
@@ -65,7 +65,8 @@ struct fds_attempt {
     size_t target_count;
     int download_crc;             /* taken of a 2xx body as it lands; FDS_NO_CRC */
     uint64_t pause_above;         /* a 2xx with no target and a longer body pauses after its head; 0: never */
-    size_t content_max;           /* most body bytes kept in `content`: over it, PROTOCOL_ERROR */
+    size_t content_max;           /* most body bytes kept in `content`: over it, PROTOCOL_ERROR; CUT, where only a
+                                   * missing length kept the body from pausing */
     int64_t stall_timeout;        /* ns; 0: the endpoint's */
 
     /* The report. */

@@ -162,6 +162,26 @@ static void content_is_kept_however_it_is_framed(void) {
     check_content((const scripted_step[]){READ_HEAD, SEND(OK_HEAD(0)), AGAIN}, "");
 }
 
+/* Only a length in the head lets a long body pause. */
+static void a_long_body_of_unknown_length_is_cut_where_a_known_one_would_pause(void) {
+    static const char *const replies[] = {CHUNKED "5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n",
+                                          "HTTP/1.1 200 OK\r\n\r\nhello world"};
+    for (int i = 0; i < 2; i++)
+        for (size_t most = 10; most <= 11; most++) {
+            const scripted_step script[] = {READ_HEAD, SEND_DATA(replies[i], strlen(replies[i])), END};
+            scripted *server = scripted_play(script);
+            fixture f = fixture_open(scripted_port(server));
+            fds_attempt *attempt = new_get(&f, "/key");
+            attempt->content_max = attempt->pause_above = most;
+            RUN_TO(&f, attempt, most < 11 ? FDS_CUT : FDS_DONE);
+            CHECK_MEM_EQ(attempt->content.data, attempt->content.size, "hello world", most);
+            CHECK_EQ(attempt->landed, most);
+            free_attempt(attempt);
+            fixture_close(&f);
+            scripted_stop(server);
+        }
+}
+
 static void a_chunked_body_lands_in_the_target_or_is_cut(void) {
     const scripted_step script[] = {READ_HEAD, SEND(CHUNKED "5\r\nhello\r\n6\r\n world\r\n"), PAUSE(20),
                                     SEND("0\r\n\r\n"), AGAIN};
@@ -288,6 +308,7 @@ int main(void) {
     RUN(an_errors_body_is_kept_up_to_64_kib);
     RUN(content_over_its_maximum_is_a_protocol_error);
     RUN(content_is_kept_however_it_is_framed);
+    RUN(a_long_body_of_unknown_length_is_cut_where_a_known_one_would_pause);
     RUN(a_chunked_body_lands_in_the_target_or_is_cut);
     RUN(responses_without_a_body_end_with_their_head);
     RUN(bytes_after_the_body_are_a_protocol_error);

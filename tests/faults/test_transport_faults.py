@@ -210,9 +210,24 @@ def test_a_small_body_without_a_length_is_taken_whole(wire: Way, to: Any, size: 
 
 
 @pytest.mark.parametrize("to", ["chunked", "close"])
-def test_a_large_body_without_a_length_is_an_error(wire: Way, to: Any) -> None:
+@pytest.mark.parametrize("byte_range", [None, ByteRange(PART - 1, 2 * PART), ByteRange(suffix=2 * PART)])
+def test_a_large_body_without_a_length_comes_by_ranges(wire: Way, to: Any, byte_range: ByteRange | None) -> None:
     wire.proxy.add(Reframe(to))
-    with pytest.raises(errors.ProtocolError):
+    offset, length = (byte_range or ByteRange()).within(len(LARGE))
+    assert wire.get("large", byte_range) == LARGE[offset : offset + length]
+    asked = [passed.range for passed in wire.proxy.wait_until_idle()]
+    assert ("bytes=0-0" in asked) == (byte_range is None)
+
+
+def test_a_large_body_without_a_length_survives_breaks(wire: Way) -> None:
+    wire.proxy.add(Reframe("chunked"), Reset(at=range(1 << 20), probability=0.3, seed=2))
+    assert wire.get("large", attempts=PATIENT) == LARGE
+    assert wire.struck(Reset)
+
+
+def test_a_large_body_without_a_length_or_ranges_is_an_error(wire: Way) -> None:
+    wire.proxy.add(Reframe("chunked"), ChangeHeaders(drop=("content-range",)))
+    with pytest.raises(errors.ProtocolError, match="its size cannot be known"):
         wire.get("large")
 
 

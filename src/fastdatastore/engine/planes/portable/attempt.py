@@ -89,6 +89,11 @@ class Attempt:
         return bool(limit) and not self._target and has_body and (self.content_length or 0) > limit
 
     @property
+    def could_not_pause(self) -> bool:
+        """Only because the head did not say how long the body is."""
+        return bool(self.order.pause_above) and self.content_length is None
+
+    @property
     def stall_timeout(self) -> float:
         return self.order.stall_timeout or self.order.endpoint.stall_timeout
 

@@ -120,7 +120,7 @@ async def _receive(attempt: Attempt, response: Response) -> int:
         attempt.progress = time.monotonic()
         if attempt.land(data):
             continue
-        if attempt.to_target:
+        if attempt.to_target or (attempt.is_success and attempt.could_not_pause):
             return constants.CUT
         if attempt.is_success:
             raise Failed(constants.PROTOCOL_ERROR, "the response is larger than this request allows")
