@@ -79,8 +79,8 @@ struct fds_attempt {
     fds_header *response_headers;
     size_t response_header_count;
     fds_buf content;              /* the body, when no target took it: small objects, XML, errors (cut at 64 KiB) */
-    uint64_t sent;                /* body bytes handed to the kernel */
-    uint64_t landed;              /* body bytes received */
+    _Atomic uint64_t sent;        /* body bytes handed to the kernel; this and the next may be read at any time */
+    _Atomic uint64_t landed;      /* body bytes received */
     uint64_t crc;                 /* of the body sent or landed, as ordered */
     int64_t submitted, started, first_byte, finished; /* fds_now(); started: on a ready connection */
     char peer[64];                /* address:port */
@@ -103,6 +103,11 @@ void fds_attempt_init(fds_attempt *attempt);
 /* Frees what the report owns; the memory of the attempt itself is the submitter's. */
 void fds_attempt_clear(fds_attempt *attempt);
 uint64_t fds_attempt_body_size(const fds_attempt *attempt);
+/* By the loop: `size` more body bytes were sent or have landed (`counter` is the attempt's own); counted for the queue,
+ * too. */
+void fds_attempt_count(fds_attempt *attempt, _Atomic uint64_t *counter, size_t size);
+/* By anyone: the body bytes moved so far, either way. */
+uint64_t fds_attempt_moved(const fds_attempt *attempt);
 void fds_attempt_fail(fds_attempt *attempt, fds_outcome outcome, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

@@ -47,7 +47,7 @@ static bool is_success(const fds_attempt *attempt) {
 typedef enum { LANDED, FULL, FAILED } landing;
 
 static void count_landed(fds_attempt *attempt, const void *data, size_t size) {
-    attempt->landed += size;
+    fds_attempt_count(attempt, &attempt->landed, size);
     if (attempt->download_crc != FDS_NO_CRC && is_success(attempt))
         attempt->crc = fds_crc_update((fds_crc_algorithm)attempt->download_crc, attempt->crc, data, size);
 }

@@ -140,6 +140,28 @@ static void content_over_its_maximum_is_a_protocol_error(void) {
     }
 }
 
+static void what_has_moved_is_seen_while_it_moves(void) {
+    static const scripted_step script[] = {READ_HEAD, READ_BODY, SEND(OK_HEAD(11) "hello"), GATE, SEND(" world"), AGAIN};
+    scripted *server = scripted_play(script);
+    fixture f = fixture_open(scripted_port(server));
+    char memory[11];
+    const fds_span body = {"up", 2}, target = {memory, sizeof memory};
+    fds_attempt *attempt = new_put(&f, "/key", &body, 1, FDS_NO_CRC);
+    set_target(attempt, &target, 1, FDS_NO_CRC);
+    submit(&f, attempt);
+    for (int i = 0; i < 10000 && fds_attempt_moved(attempt) < 7; i++)
+        sleep_ms(1);
+    CHECK_EQ(fds_attempt_moved(attempt), 7);
+    CHECK_EQ(atomic_load(&f.queue->moved), 7);
+    scripted_open_gate(server);
+    expect_report(&f, attempt, FDS_REPORT_FINISHED);
+    CHECK_EQ(fds_attempt_moved(attempt), 13);
+    CHECK_EQ(atomic_load(&f.queue->moved), 13);
+    free_attempt(attempt);
+    fixture_close(&f);
+    scripted_stop(server);
+}
+
 /* ---- framing ---- */
 
 #define CHUNKED "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -303,6 +325,7 @@ int main(void) {
     RUN(a_body_lands_in_one_span);
     RUN(a_body_is_scattered_over_spans_of_odd_sizes);
     RUN(a_body_longer_than_the_target_is_cut);
+    RUN(what_has_moved_is_seen_while_it_moves);
     RUN(a_body_shorter_than_the_target_is_done_and_says_how_much_landed);
     RUN(an_errors_body_is_content_even_with_a_target);
     RUN(an_errors_body_is_kept_up_to_64_kib);

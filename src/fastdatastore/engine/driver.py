@@ -70,6 +70,14 @@ class Driver:
             f"{len(self._later)} waiting to be tried again]>"
         )
 
+    @property
+    def moved(self) -> int:
+        """Body bytes that this call's attempts have moved so far, parts in flight included, whatever became of them.
+
+        For any thread.
+        """
+        return self._queue.moved
+
     def run(self, jobs: Iterable[Job]) -> Generator[Job, None, None]:
         """Yields each job when it is done or has failed (job.error), in the order in which they end.
 

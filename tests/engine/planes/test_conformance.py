@@ -203,6 +203,22 @@ def test_equal_headers_read_as_a_list_with_names_in_lower_case(caller: Caller) -
     assert (report.headers["x-two"], report.headers["x-odd"]) == ("a, b", "é")
 
 
+# ---- progress ----
+
+
+def test_what_has_moved_is_seen_while_it_moves(caller: Caller) -> None:
+    with ScriptedServer(in_turn(Reply(200, b"d" * 70, {"content-length": "100"}))) as server:
+        caller.submit(server.url, "PUT", body=b"u" * 1000, target=bytearray(100), tag="up and down")
+        caller.submit(server.url, target=bytearray(100), tag="down")
+        deadline = time.monotonic() + 10
+        while caller.queue.moved < 1140 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert sorted(caller.queue.progress()) == [("down", 70), ("up and down", 1070)]
+        caller.queue.cancel()
+        assert {caller.report().landed for _ in range(2)} == {70}
+    assert (caller.queue.progress(), caller.queue.moved) == ([], 1140)
+
+
 # ---- requests ----
 
 

@@ -155,8 +155,20 @@ class Attempt:
             left = left[len(room) :]
         return not left
 
+    @property
+    def moved(self) -> int:
+        """Body bytes so far, either way; for any thread."""
+        return self.sent + self.landed
+
+    def count_sent(self, size: int) -> None:
+        """Bytes of the body have gone to the kernel."""
+        self.progress = time.monotonic()
+        self.sent += size
+        self.completions.moved += size
+
     def _count(self, data: bytes | memoryview) -> None:
         self.landed += len(data)
+        self.completions.moved += len(data)
         if self._download_crc != constants.NO_CRC and self.is_success:
             self.crc = crc(self._download_crc, data, self.crc)
 

@@ -78,8 +78,7 @@ async def _send(attempt: Attempt) -> AsyncIterator[memoryview]:
             size = min(_BYTES_A_WRITE, len(view) - start)
             attempt.piece = view[start : start + size]
             yield attempt.piece
-            attempt.sent += size
-            attempt.progress = time.monotonic()
+            attempt.count_sent(size)
 
 
 def _keep_head(attempt: Attempt, response: Response) -> None:
