@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -135,7 +136,7 @@ static void begin(fds_connection *connection) {
     connection->out_sent = connection->body_span = connection->body_offset = 0;
     connection->out_body = 0;
     connection->in_size = connection->in_start = connection->scanned = 0;
-    connection->interim = 0;
+    connection->interim = connection->unacknowledged = 0;
     connection->target_span = connection->target_offset = 0;
     connection->have_head = connection->to_target = false;
     connection->sending = true;
@@ -329,8 +330,19 @@ void fds_connection_ready(fds_connection *connection, int ready) {
     }
 }
 
+/* On a slow line what the kernel has taken may need longer than the stall timeout to arrive: that is progress, too. */
+static void look_at_send_queue(fds_connection *connection) {
+    int left;
+    if (ioctl(connection->fd, TIOCOUTQ, &left) < 0 || left == connection->unacknowledged)
+        return;
+    connection->unacknowledged = left;
+    connection->progress = connection->pool->loop->now;
+}
+
 void fds_connection_tick(fds_connection *connection) {
     const fds_endpoint *endpoint = connection->pool->endpoint;
+    if (connection->state == FDS_ACTIVE && connection->attempt->body_count)
+        look_at_send_queue(connection);
     int64_t quiet = connection->pool->loop->now - connection->progress;
     char why[120];
     switch (connection->state) {

@@ -30,6 +30,7 @@ struct fds_connection {
     bool on_again;
     bool drained; /* the last read found nothing more to be had */
     int64_t progress; /* when a byte last moved, or the state began */
+    int unacknowledged; /* bytes that the kernel has taken and the peer has not; as of the last tick */
 
     /* Sending: the head (and what is small enough to travel with it), then the body's spans. */
     fds_buf out;

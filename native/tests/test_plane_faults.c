@@ -108,6 +108,26 @@ static void an_upload_that_nobody_reads_stalls_and_says_how_much_left(void) {
     free(data);
 }
 
+/* The sockets' buffers hold megabytes: the next byte leaves ours when a third of them has drained. */
+static void an_upload_that_is_read_slowly_is_not_stalled(void) {
+    enum { SIZE = 24000000 };
+#define SIP READ_SOME(200000), PAUSE(100)
+#define SIPS SIP, SIP, SIP, SIP, SIP
+    const scripted_step script[] = {READ_HEAD, SIPS, SIPS, SIPS, SIPS, READ_BODY, SEND(OK_HEAD(0)), AGAIN};
+    scripted *server = scripted_play(script);
+    fixture f = fixture_open(scripted_port(server));
+    char *data = calloc(1, SIZE);
+    fds_span body = {data, SIZE};
+    fds_attempt *attempt = new_put(&f, "/key", &body, 1, FDS_NO_CRC);
+    attempt->stall_timeout = 500 * FDS_MS;
+    RUN_TO(&f, attempt, FDS_DONE);
+    CHECK_EQ(attempt->sent, SIZE);
+    free_attempt(attempt);
+    fixture_close(&f);
+    scripted_stop(server);
+    free(data);
+}
+
 static void waiting_for_a_connection_is_no_stall(void) {
     const scripted_step script[] = {READ_HEAD, PAUSE(500), SEND(OK_HEAD(2) "ok"), AGAIN};
     scripted *server = scripted_play(script);
@@ -218,6 +238,7 @@ int main(void) {
     RUN(silence_is_a_stall_wherever_it_begins);
     RUN(a_slow_server_that_keeps_sending_is_not_stalled);
     RUN(an_upload_that_nobody_reads_stalls_and_says_how_much_left);
+    RUN(an_upload_that_is_read_slowly_is_not_stalled);
     RUN(waiting_for_a_connection_is_no_stall);
     RUN(a_refused_connection_says_who_refused);
 #ifdef __linux__
