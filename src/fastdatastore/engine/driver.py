@@ -22,6 +22,7 @@ from fastdatastore.engine.job import Job, RetryRequest
 from fastdatastore.engine.planes.local import local as _native
 from fastdatastore.engine.remote import Remote
 from fastdatastore.engine.request import Request
+from fastdatastore.engine.trickles import Trickles
 from fastdatastore.errors import FastDatastoreError, S3Error
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ class Driver:
         self._hedger = Hedger()
         self._uploading: set[Request] = set()  # parts that a second attempt could overtake
         self._hedge_at = 0.0
+        self._trickles = Trickles(self._settings.stall_timeout, time.monotonic())
         self._pid = os.getpid()
 
     def __repr__(self) -> str:
@@ -164,6 +166,7 @@ class Driver:
             batch.append(request)
         self._hedge(batch, now)
         self._submit(batch, now)
+        self._give_up_trickles(now)
         self._admission.turn(now)
         return exhausted
 
@@ -199,6 +202,7 @@ class Driver:
             request.job.attempts += 1
             request.started = request.started or now
             request.sent_at = now
+            request.given_up = ""
             if request.operation == "UploadPart":
                 self._uploading.add(request)
         self._queue.submit(orders)
@@ -219,6 +223,15 @@ class Driver:
         else:
             late.twin = None
 
+    def _give_up_trickles(self, now: float) -> None:
+        if now < self._trickles.due:
+            return
+        progress = cast("list[tuple[Request, int]]", self._queue.progress())
+        for request, why in self._trickles.look(now, self._queue.moved, progress):
+            request.given_up = why
+            request.trickled += 1
+            self._queue.cancel(request)
+
     def _patience(self) -> float:
         """Seconds until a request may go out; -1.0 when only reports can bring news."""
         if self._finished:
@@ -228,6 +241,8 @@ class Driver:
         dues = [self._later[0][0]] if self._later else []
         if self._uploading:
             dues.append(self._hedge_at)
+        if len(self._queue):
+            dues.append(self._trickles.due)
         return max(0.0, min(dues) - time.monotonic()) if dues else -1.0
 
     # ---- receiving ----
@@ -278,6 +293,8 @@ class Driver:
             self._settle(job)
             return
         if verdict.kind is retry.Kind.ANSWER:
+            if request.is_large:
+                self._trickles.on_done(report.sent + report.landed, report.took - report.waited)
             try:
                 job.on_answer(request, report)
             except RetryRequest as again:
@@ -358,7 +375,7 @@ class Driver:
         """Takes the retry out of the client's budget; False when it is used up: a sick server is not beaten further."""
         budget = self._remote.retry_budget
         budget.widen(len(self._queue))
-        request.cost = budget.take(timed_out=report.outcome == _native.STALLED)
+        request.cost = budget.take(timed_out=report.outcome == _native.STALLED or bool(request.given_up))
         return request.cost > 0
 
     # ---- the end of a job ----

@@ -133,7 +133,8 @@ def judge(request: Request, report: Report) -> Verdict:
 
 
 def _judge_transport(request: Request, report: Report) -> Verdict:
-    error = make_error(_BY_OUTCOME[report.outcome], report.why, request, report)
+    why = (report.outcome == _native.CANCELLED and request.given_up) or report.why
+    error = make_error(_BY_OUTCOME[report.outcome], why, request, report)
     if report.outcome == _native.TLS_FAILED:
         return Verdict(Kind.FATAL, error)
     if report.outcome == _native.RESOLVE_FAILED:
