@@ -274,11 +274,16 @@ void fds_connection_open(fds_hostpool *pool, fds_attempt *attempt) {
     memcpy(attempt->peer, connection->peer, sizeof attempt->peer);
     connection->fd = new_socket(address->address.ss_family);
     if (connection->fd < 0) {
-        char why[120];
-        snprintf(why, sizeof why, "cannot open a socket: %s", strerror(errno));
-        fds_connection_fail(connection, FDS_CONNECT_FAILED, why);
+        int error = errno;
+        if (error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM) {
+            destroy(connection);
+            fds_hostpool_starve(pool, attempt, error);
+            return;
+        }
+        connect_failed(connection, strerror(error)); /* no IPv6 here: the next address may be of another family */
         return;
     }
+    pool->starved_since = 0;
     if (connect(connection->fd, (const struct sockaddr *)&address->address, address->size) == 0)
         connected(connection);
     else if (errno == EINPROGRESS)

@@ -3,11 +3,14 @@
 
 #include "clock.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define ADDRESS_QUARANTINE (10 * FDS_SECOND)
 #define ADDRESSES_FRESH_FOR (60 * FDS_SECOND)
+#define STARVED_FOR FDS_SECOND /* without any connection, before requests fail */
+#define STARVED_AVOIDED_FOR (5 * FDS_SECOND)
 
 fds_hostpool *fds_hostpool_of(fds_loop *loop, fds_endpoint *endpoint) {
     for (fds_hostpool *pool = loop->pools; pool; pool = pool->next)
@@ -102,6 +105,26 @@ void fds_hostpool_address_failed(fds_hostpool *pool, size_t address) {
 
 /* ---- requests to connections ---- */
 
+void fds_hostpool_starve(fds_hostpool *pool, fds_attempt *attempt, int error) {
+    attempt->next = pool->waiting; /* it was the first */
+    pool->waiting = attempt;
+    if (!pool->waiting_last)
+        pool->waiting_last = attempt;
+    pool->starved = true;
+    if (!pool->starved_since)
+        pool->starved_since = pool->loop->now;
+    if (pool->connections)
+        return;
+    atomic_store(&pool->loop->avoid_until, pool->loop->now + STARVED_AVOIDED_FOR);
+    if (pool->loop->now - pool->starved_since < STARVED_FOR)
+        return;
+    char why[200];
+    snprintf(why, sizeof why, "cannot open a socket: %s; raise the limit of open files (ulimit -n), or open fewer",
+             strerror(error));
+    pool->starved_since = 0;
+    fail_waiting(pool, FDS_CONNECT_FAILED, why);
+}
+
 void fds_hostpool_dispatch(fds_hostpool *pool) {
     if (!pool->waiting)
         return;
@@ -111,7 +134,7 @@ void fds_hostpool_dispatch(fds_hostpool *pool) {
         pool->idle = connection->next_idle;
         fds_connection_serve(connection, next_waiting(pool));
     }
-    while (pool->waiting && pool->address_count && pool->connection_count < pool->endpoint->connections)
+    while (pool->waiting && pool->address_count && pool->connection_count < pool->endpoint->connections && !pool->starved)
         fds_connection_open(pool, next_waiting(pool));
 }
 
@@ -140,6 +163,7 @@ void fds_hostpool_scan_signals(fds_hostpool *pool) {
 }
 
 void fds_hostpool_tick(fds_hostpool *pool) {
+    pool->starved = false;
     fds_connection *connection = pool->connections;
     for (fds_connection *next; connection; connection = next) {
         next = connection->next;

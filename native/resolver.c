@@ -2,6 +2,7 @@
 #include "resolver.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <pthread.h>
@@ -74,7 +75,8 @@ static void look_up(const question *q) {
     snprintf(port, sizeof port, "%u", q->port);
     int error = getaddrinfo(q->host, port, &hints, &found);
     if (error) {
-        snprintf(resolution->why, sizeof resolution->why, "cannot resolve %s: %s", q->host, gai_strerror(error));
+        snprintf(resolution->why, sizeof resolution->why, "cannot resolve %s: %s", q->host,
+                 error == EAI_SYSTEM ? strerror(errno) : gai_strerror(error));
         return;
     }
     for (struct addrinfo *a = found; a && resolution->count < FDS_ADDRESSES_MAX; a = a->ai_next) {

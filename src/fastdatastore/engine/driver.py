@@ -23,7 +23,7 @@ from fastdatastore.engine.planes.local import local as _native
 from fastdatastore.engine.remote import Remote
 from fastdatastore.engine.request import Request
 from fastdatastore.engine.trickles import Trickles
-from fastdatastore.errors import FastDatastoreError, S3Error
+from fastdatastore.errors import ConfigurationError, FastDatastoreError, S3Error
 
 if TYPE_CHECKING:
     from fastdatastore._native import Report
@@ -49,7 +49,13 @@ class Driver:
         remote.check_fork()
         self._remote = remote
         self._settings = remote.settings
-        self._queue: _native.Queue = remote.plane.Queue(process.plane(remote.plane, remote.settings))
+        try:
+            self._queue: _native.Queue = remote.plane.Queue(process.plane(remote.plane, remote.settings))
+        except OSError as error:
+            raise ConfigurationError(
+                f"the data plane cannot start: {error.strerror}; raise the limit of open files (ulimit -n) or of "
+                "processes (ulimit -u)"
+            ) from error
         self._open: deque[Job] = deque()  # may have requests to send
         self._started: set[Job] = set()
         self._ready: deque[Request] = deque()  # retries that are due, and what was not admitted yet

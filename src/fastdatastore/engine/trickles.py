@@ -1,4 +1,4 @@
-"""Trickles: requests whose bytes move, so that they are no stalls, but so slowly that a new connection is the better bet.
+"""Trickles: requests whose bytes move, so that they are no stalls, but so slowly that a new connection is a better bet.
 
 Slow is only what is slow beside the others: on a line that many requests share each of them gets little, and that is
 nobody's fault. Only what all of them together get is held against a fixed least rate.
@@ -21,8 +21,8 @@ MANY = 3
 NEWEST = 0.1
 # Bytes per second of a whole call: under this nothing ends, 8 MiB take half an hour.
 LEAST_RATE = 4096
-# If new connections are no better, so often, it is the way that is slow (a bad link of several, a slow disk): what comes
-# is taken as it comes.
+# If new connections are no better, so often, it is the way that is slow (a bad link of several, a slow disk): then
+# what comes is taken as it comes.
 SECOND_CHANCES = 2
 
 
