@@ -19,7 +19,7 @@ struct fds_connection {
     fds_connection *next_idle;
     fds_connection *next_again;
     fds_hostpool *pool;
-    fds_attempt *attempt; /* NULL when idle */
+    fds_attempt *attempt; /* NULL when idle, or when its request has gone on to another address */
     fds_connection_state state;
     int fd;
     int interest; /* as the poller knows it; -1: it does not know the descriptor */

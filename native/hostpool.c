@@ -85,12 +85,34 @@ static void refresh_addresses(fds_hostpool *pool) {
         fail_waiting(pool, FDS_NO_MEMORY, "cannot start the resolver");
 }
 
+/* The families take turns, each in the resolver's order: when one of them is broken, the next address is of the other
+ * (RFC 8305, 4). */
+static void take_turns(fds_address *out, const fds_address *addresses, size_t count) {
+    sa_family_t first = addresses[0].address.ss_family;
+    size_t next[2] = {0, 0};
+    for (size_t i = 0; i < count; i++) {
+        for (size_t turn = i; turn < i + 2; turn++) { /* the other family's when one has no more */
+            size_t *at = &next[turn % 2];
+            while (*at < count && (addresses[*at].address.ss_family != first) != (bool)(turn % 2))
+                ++*at;
+            if (*at < count) {
+                out[i] = addresses[(*at)++];
+                break;
+            }
+        }
+    }
+}
+
 void fds_hostpool_resolved(fds_hostpool *pool, const fds_resolution *resolution) {
     pool->resolving = false;
     pool->resolved_at = pool->loop->now;
     if (resolution->count) {
+        /* Resolvers sort, so that all processes begin with the same address: each of ours begins somewhere else. A
+         * clock's low digits are as good as chance. */
+        if (!pool->address_count)
+            pool->next_address = (size_t)(fds_now() / 1000) % resolution->count;
         /* Connections name their address by its index: what the old list said of it is only used for messages. */
-        memcpy(pool->addresses, resolution->addresses, sizeof pool->addresses);
+        take_turns(pool->addresses, resolution->addresses, resolution->count);
         memset(pool->dead_until, 0, sizeof pool->dead_until);
         pool->address_count = resolution->count;
     } else if (!pool->address_count) {
@@ -101,6 +123,14 @@ void fds_hostpool_resolved(fds_hostpool *pool, const fds_resolution *resolution)
 void fds_hostpool_address_failed(fds_hostpool *pool, size_t address) {
     if (address < pool->address_count)
         pool->dead_until[address] = pool->loop->now + ADDRESS_QUARANTINE;
+}
+
+void fds_hostpool_address_works(fds_hostpool *pool, size_t address) {
+    pool->dead_until[address] = 0;
+}
+
+void fds_hostpool_addresses_failed(fds_hostpool *pool) {
+    pool->resolved_at = pool->loop->now - ADDRESSES_FRESH_FOR - 1; /* the name may lead elsewhere by now */
 }
 
 /* ---- requests to connections ---- */

@@ -24,7 +24,7 @@ CAP = 10.0
 
 # An endpoint that nobody answers at is most often a wrong one: say so soon.
 CONNECT_ATTEMPTS = 4
-RESOLVE_ATTEMPTS = 2
+RESOLVE_ATTEMPTS = 3
 # A connection that the server closed while it idled costs no attempt, but not for ever.
 STALE_LIMIT = 8
 
