@@ -12,11 +12,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 /* Over TLS a body up to this size is copied behind the head, so that both leave in one record. */
 #define WITH_HEAD_MAX ((size_t)8 << 10)
+
+/* RFC 8305 recommends 250 ms between two addresses. */
+#define HEAD_START (250 * FDS_MS)
 
 static int new_socket(int family) {
 #ifdef SOCK_CLOEXEC
@@ -102,8 +106,19 @@ void fds_connection_fail(fds_connection *connection, fds_outcome outcome, const 
     fds_loop *loop = connection->pool->loop;
     fds_attempt *attempt = connection->attempt;
     destroy(connection);
+    if (!attempt)
+        return;
     fds_attempt_fail(attempt, outcome, "%s", why);
     fds_loop_finish(loop, attempt);
+}
+
+static void idle(fds_connection *connection) {
+    fds_hostpool *pool = connection->pool;
+    connection->state = FDS_IDLE;
+    connection->progress = pool->loop->now;
+    connection->next_idle = pool->idle;
+    pool->idle = connection;
+    fds_connection_want(connection, FDS_READABLE);
 }
 
 void fds_connection_finish(fds_connection *connection, fds_outcome outcome, bool keep) {
@@ -112,15 +127,10 @@ void fds_connection_finish(fds_connection *connection, fds_outcome outcome, bool
     attempt->outcome = outcome;
     connection->attempt = NULL;
     connection->served = true;
-    if (!keep) {
+    if (keep)
+        idle(connection);
+    else
         fds_connection_close(connection);
-    } else {
-        connection->state = FDS_IDLE;
-        connection->progress = pool->loop->now;
-        connection->next_idle = pool->idle;
-        pool->idle = connection;
-        fds_connection_want(connection, FDS_READABLE);
-    }
     fds_loop_finish(pool->loop, attempt);
 }
 
@@ -135,7 +145,7 @@ static void begin(fds_connection *connection) {
     connection->out_sent = connection->body_span = connection->body_offset = 0;
     connection->out_body = 0;
     connection->in_size = connection->in_start = connection->scanned = 0;
-    connection->interim = 0;
+    connection->interim = connection->unacknowledged = 0;
     connection->target_span = connection->target_offset = 0;
     connection->have_head = connection->to_target = false;
     connection->sending = true;
@@ -174,24 +184,77 @@ void fds_connection_proceed(fds_connection *connection) {
 
 /* ---- connecting ---- */
 
+/* One that still waits for its address, with or without a request. */
+static fds_connection *find_connecting(const fds_hostpool *pool, bool with_attempt) {
+    for (fds_connection *connection = pool->connections; connection; connection = connection->next)
+        if (connection->state == FDS_CONNECTING && (connection->attempt != NULL) == with_attempt)
+            return connection;
+    return NULL;
+}
+
+static void move_attempt(fds_connection *from, fds_connection *to) {
+    to->attempt = from->attempt;
+    from->attempt = NULL;
+    memcpy(to->attempt->peer, to->peer, sizeof to->peer);
+}
+
 /* Goes on to the next address for the same attempt, or reports the failure when each has had its turn. */
 static void connect_failed(fds_connection *connection, const char *why) {
     fds_hostpool *pool = connection->pool;
     fds_attempt *attempt = connection->attempt;
     fds_hostpool_address_failed(pool, connection->address);
+    if (attempt && ++attempt->addresses_tried >= (int)pool->address_count) {
+        fds_connection *slow = find_connecting(pool, false);
+        if (slow) {
+            move_attempt(connection, slow);
+            attempt = NULL;
+        }
+    }
     destroy(connection);
-    if (++attempt->addresses_tried < (int)pool->address_count) {
+    if (!attempt)
+        return;
+    if (attempt->addresses_tried < (int)pool->address_count) {
         fds_connection_open(pool, attempt);
         return;
     }
+    fds_hostpool_addresses_failed(pool);
     fds_attempt_fail(attempt, FDS_CONNECT_FAILED, "cannot connect to %s: %s", attempt->peer, why);
     fds_loop_finish(pool->loop, attempt);
+}
+
+/* An address that is slow to answer is not waited for when there are others (RFC 8305, "Happy Eyeballs"): the request
+ * goes on to the next one, and comes back should this one answer first. */
+static void try_next_address(fds_connection *connection) {
+    fds_hostpool *pool = connection->pool;
+    fds_attempt *attempt = connection->attempt;
+    if (!attempt || attempt->addresses_tried + 1 >= (int)pool->address_count ||
+        pool->connection_count >= pool->endpoint->connections)
+        return;
+    fds_hostpool_address_failed(pool, connection->address);
+    attempt->addresses_tried++;
+    connection->attempt = NULL;
+    fds_connection_open(pool, attempt);
+}
+
+/* It can take a request: its own, or one that waits for another address. */
+static void connection_stands(fds_connection *connection) {
+    fds_hostpool *pool = connection->pool;
+    if (!connection->attempt) {
+        fds_hostpool_address_works(pool, connection->address);
+        fds_connection *other = find_connecting(pool, true);
+        if (!other) {
+            idle(connection);
+            return;
+        }
+        move_attempt(other, connection);
+    }
+    begin(connection);
 }
 
 static void shake_hands(fds_connection *connection) {
     switch (fds_tls_handshake(connection->tls)) {
     case FDS_IO_OK:
-        begin(connection);
+        connection_stands(connection);
         return;
     case FDS_IO_WANT_READ:
         fds_connection_want(connection, FDS_READABLE);
@@ -221,7 +284,7 @@ static void connected(fds_connection *connection) {
     }
     const fds_endpoint *endpoint = connection->pool->endpoint;
     if (!endpoint->tls) {
-        begin(connection);
+        connection_stands(connection);
         return;
     }
     connection->state = FDS_HANDSHAKING;
@@ -273,11 +336,16 @@ void fds_connection_open(fds_hostpool *pool, fds_attempt *attempt) {
     memcpy(attempt->peer, connection->peer, sizeof attempt->peer);
     connection->fd = new_socket(address->address.ss_family);
     if (connection->fd < 0) {
-        char why[120];
-        snprintf(why, sizeof why, "cannot open a socket: %s", strerror(errno));
-        fds_connection_fail(connection, FDS_CONNECT_FAILED, why);
+        int error = errno;
+        if (error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM) {
+            destroy(connection);
+            fds_hostpool_starve(pool, attempt, error);
+            return;
+        }
+        connect_failed(connection, strerror(error)); /* no IPv6 here: the next address may be of another family */
         return;
     }
+    pool->starved_since = 0;
     if (connect(connection->fd, (const struct sockaddr *)&address->address, address->size) == 0)
         connected(connection);
     else if (errno == EINPROGRESS)
@@ -329,8 +397,19 @@ void fds_connection_ready(fds_connection *connection, int ready) {
     }
 }
 
+/* On a slow line what the kernel has taken may need longer than the stall timeout to arrive: that is progress, too. */
+static void look_at_send_queue(fds_connection *connection) {
+    int left;
+    if (ioctl(connection->fd, TIOCOUTQ, &left) < 0 || left == connection->unacknowledged)
+        return;
+    connection->unacknowledged = left;
+    connection->progress = connection->pool->loop->now;
+}
+
 void fds_connection_tick(fds_connection *connection) {
     const fds_endpoint *endpoint = connection->pool->endpoint;
+    if (connection->state == FDS_ACTIVE && connection->attempt->body_count)
+        look_at_send_queue(connection);
     int64_t quiet = connection->pool->loop->now - connection->progress;
     char why[120];
     switch (connection->state) {
@@ -338,6 +417,8 @@ void fds_connection_tick(fds_connection *connection) {
         if (quiet > endpoint->connect_timeout) {
             snprintf(why, sizeof why, "no answer within %.1f s", (double)endpoint->connect_timeout / FDS_SECOND);
             connect_failed(connection, why);
+        } else if (quiet > HEAD_START) {
+            try_next_address(connection);
         }
         return;
     case FDS_HANDSHAKING:

@@ -19,7 +19,7 @@ struct fds_connection {
     fds_connection *next_idle;
     fds_connection *next_again;
     fds_hostpool *pool;
-    fds_attempt *attempt; /* NULL when idle */
+    fds_attempt *attempt; /* NULL when idle, or when its request has gone on to another address */
     fds_connection_state state;
     int fd;
     int interest; /* as the poller knows it; -1: it does not know the descriptor */
@@ -30,6 +30,7 @@ struct fds_connection {
     bool on_again;
     bool drained; /* the last read found nothing more to be had */
     int64_t progress; /* when a byte last moved, or the state began */
+    int unacknowledged; /* bytes that the kernel has taken and the peer has not; as of the last tick */
 
     /* Sending: the head (and what is small enough to travel with it), then the body's spans. */
     fds_buf out;

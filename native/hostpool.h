@@ -22,6 +22,9 @@ struct fds_hostpool {
     size_t next_address;
     int64_t resolved_at;
     bool resolving;
+
+    int64_t starved_since; /* no descriptor or kernel memory for another connection from then on; 0: there is */
+    bool starved;          /* until the next tick none is tried */
 };
 
 /* The pool of the attempt's endpoint on this loop, made when it is the first. NULL when memory fails. */
@@ -30,6 +33,11 @@ void fds_hostpool_add(fds_hostpool *pool, fds_attempt *attempt); /* then fds_hos
 void fds_hostpool_dispatch(fds_hostpool *pool);                  /* gives waiting requests to connections */
 void fds_hostpool_resolved(fds_hostpool *pool, const fds_resolution *resolution);
 void fds_hostpool_address_failed(fds_hostpool *pool, size_t address);
+void fds_hostpool_address_works(fds_hostpool *pool, size_t address);
+void fds_hostpool_addresses_failed(fds_hostpool *pool); /* all of them: the name is looked up again */
+/* The system has no descriptor or memory for a connection: `attempt` waits for one of the others to get free, or for the
+ * system to have some again; where there are no others not for long. */
+void fds_hostpool_starve(fds_hostpool *pool, fds_attempt *attempt, int error);
 void fds_hostpool_scan_signals(fds_hostpool *pool);
 void fds_hostpool_tick(fds_hostpool *pool);
 void fds_hostpool_close(fds_hostpool *pool); /* cancels all, frees the pool */

@@ -34,6 +34,7 @@ typedef struct {
     atomic_bool hold;           /* somebody waits for the safe point */
     atomic_bool look_for_signals; /* some attempt has its cancel or proceed flag set */
     atomic_int in_flight;
+    _Atomic int64_t avoid_until;  /* it had no descriptor for a connection; another loop may have one already */
 
     pthread_mutex_t inbox_lock;
     fds_attempt *inbox_first, *inbox_last;

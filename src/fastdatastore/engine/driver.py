@@ -22,7 +22,8 @@ from fastdatastore.engine.job import Job, RetryRequest
 from fastdatastore.engine.planes.local import local as _native
 from fastdatastore.engine.remote import Remote
 from fastdatastore.engine.request import Request
-from fastdatastore.errors import FastDatastoreError, S3Error
+from fastdatastore.engine.trickles import Trickles
+from fastdatastore.errors import ConfigurationError, FastDatastoreError, S3Error
 
 if TYPE_CHECKING:
     from fastdatastore._native import Report
@@ -48,7 +49,13 @@ class Driver:
         remote.check_fork()
         self._remote = remote
         self._settings = remote.settings
-        self._queue: _native.Queue = remote.plane.Queue(process.plane(remote.plane, remote.settings))
+        try:
+            self._queue: _native.Queue = remote.plane.Queue(process.plane(remote.plane, remote.settings))
+        except OSError as error:
+            raise ConfigurationError(
+                f"the data plane cannot start: {error.strerror}; raise the limit of open files (ulimit -n) or of "
+                "processes (ulimit -u)"
+            ) from error
         self._open: deque[Job] = deque()  # may have requests to send
         self._started: set[Job] = set()
         self._ready: deque[Request] = deque()  # retries that are due, and what was not admitted yet
@@ -62,6 +69,7 @@ class Driver:
         self._hedger = Hedger()
         self._uploading: set[Request] = set()  # parts that a second attempt could overtake
         self._hedge_at = 0.0
+        self._trickles = Trickles(self._settings.stall_timeout, time.monotonic())
         self._pid = os.getpid()
 
     def __repr__(self) -> str:
@@ -69,6 +77,14 @@ class Driver:
             f"<Driver [jobs: {len(self._started)} | requests: {len(self._queue)} in flight, {len(self._ready)} ready, "
             f"{len(self._later)} waiting to be tried again]>"
         )
+
+    @property
+    def moved(self) -> int:
+        """Body bytes that this call's attempts have moved so far, parts in flight included, whatever became of them.
+
+        For any thread.
+        """
+        return self._queue.moved
 
     def run(self, jobs: Iterable[Job]) -> Generator[Job, None, None]:
         """Yields each job when it is done or has failed (job.error), in the order in which they end.
@@ -156,6 +172,7 @@ class Driver:
             batch.append(request)
         self._hedge(batch, now)
         self._submit(batch, now)
+        self._give_up_trickles(now)
         self._admission.turn(now)
         return exhausted
 
@@ -193,6 +210,7 @@ class Driver:
             request.job.attempts += 1
             request.started = request.started or now
             request.sent_at = now
+            request.given_up = ""
             if request.operation == "UploadPart":
                 self._uploading.add(request)
         self._queue.submit(orders)
@@ -232,6 +250,15 @@ class Driver:
         else:
             late.twin = None
 
+    def _give_up_trickles(self, now: float) -> None:
+        if now < self._trickles.due:
+            return
+        progress = cast("list[tuple[Request, int]]", self._queue.progress())
+        for request, why in self._trickles.look(now, self._queue.moved, progress):
+            request.given_up = why
+            request.trickled += 1
+            self._queue.cancel(request)
+
     def _patience(self) -> float:
         """Seconds until a request may go out; -1.0 when only reports can bring news."""
         if self._finished:
@@ -241,6 +268,8 @@ class Driver:
         dues = [self._later[0][0]] if self._later else []
         if self._uploading:
             dues.append(self._hedge_at)
+        if len(self._queue):
+            dues.append(self._trickles.due)
         return max(0.0, min(dues) - time.monotonic()) if dues else -1.0
 
     # ---- receiving ----
@@ -291,6 +320,8 @@ class Driver:
             self._settle(job)
             return
         if verdict.kind is retry.Kind.ANSWER:
+            if request.is_large:
+                self._trickles.on_done(report.sent + report.landed, report.took - report.waited)
             try:
                 job.on_answer(request, report)
             except RetryRequest as again:
@@ -371,7 +402,7 @@ class Driver:
         """Takes the retry out of the client's budget; False when it is used up: a sick server is not beaten further."""
         budget = self._remote.retry_budget
         budget.widen(len(self._queue))
-        request.cost = budget.take(timed_out=report.outcome == _native.STALLED)
+        request.cost = budget.take(timed_out=report.outcome == _native.STALLED or bool(request.given_up))
         return request.cost > 0
 
     # ---- the end of a job ----
