@@ -9,12 +9,14 @@ import os
 import pickle
 import random
 import threading
+import weakref
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy
 import pytest
 
 from fastdatastore import S3, RangeInfo, S3GetObject, S3PutObject
@@ -182,6 +184,41 @@ def test_overwrite_false_leaves_what_is_there(s3: S3, bucket: str) -> None:
     assert [o.text for o in s3.get_many(["key", "new"])] == ["first", "third"]
     s3.put("key", "fourth")
     assert s3.get("key").text == "fourth"
+
+
+@pytest.mark.parametrize("size", [10, 17 * MIB])
+@pytest.mark.parametrize("drawn", [list, iter], ids=["list", "generator"])
+def test_of_two_values_for_one_key_the_last_one_stays(s3: S3, bucket: str, drawn: Any, size: int) -> None:
+    rows = [("twice", RANDOM[:size]), ("once", b"1"), ("twice", RANDOM[1 : size // 2]), ("twice", b"the last")]
+    assert s3.put_many(drawn(rows)) == [(key, f"s3://{bucket}/{key}") for key, _ in rows]
+    assert [o.blob for o in s3.get_many(["twice", "once"])] == [b"the last", b"1"]
+
+
+def test_of_two_values_for_one_key_the_first_one_stays_without_overwrite(s3: S3, bucket: str) -> None:
+    rows = [("twice", b"first"), ("once", b"1"), ("twice", b"second")]
+    stored = s3.put_many(rows, overwrite=False)
+    assert stored == [("twice", f"s3://{bucket}/twice"), ("once", f"s3://{bucket}/once")]
+    assert s3.get("twice").text == "first"
+
+
+def test_values_of_a_generator_are_drawn_as_there_is_room(
+    s3_server: RunningServer, bucket: str, tmp_path: Path
+) -> None:
+    values: list[weakref.ref[Any]] = []
+    most = 0
+
+    def rows() -> Iterator[tuple[str, Any]]:
+        nonlocal most
+        for i in range(60):
+            value = numpy.full(MIB, i, "u1")
+            values.append(weakref.ref(value))
+            most = max(most, sum(value() is not None for value in values))
+            yield f"{i}", value
+
+    with s3_of(client_of(s3_server, parts_in_flight=8), bucket, tmp_path) as s3:
+        s3.put_many(rows())
+        assert most < 30
+        assert s3.get("59").blob == bytes([59]) * MIB
 
 
 # ---- what is known of an object ----

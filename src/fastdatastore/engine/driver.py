@@ -10,7 +10,7 @@ import heapq
 import os
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Generator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator
 from typing import TYPE_CHECKING, cast
 
 from fastdatastore.engine import injection, process, retry
@@ -37,18 +37,26 @@ HANGING_ATTEMPTS = 3
 # Results in the making, as a multiple of the parts that may be on the way: while one object ends the next one begins.
 BACKLOG = 2
 
+# Who watches is called so often, also when nothing ends.
+WATCH_SECONDS = 0.1
+
 # After Ctrl-C, or when the caller walks away: how long uploads may take to be aborted.
 FAREWELL_SECONDS = 0.5
 LAST_ABORT_SECONDS = 0.3
 
 
 class Driver:
-    """Runs jobs over a remote. For one thread, for one call."""
+    """Runs jobs over a remote. For one thread, for one call.
 
-    def __init__(self, remote: Remote) -> None:
+    Args:
+        on_turn: Is called with `moved` in each turn, at least ten times a second; what it raises ends the run.
+    """
+
+    def __init__(self, remote: Remote, on_turn: Callable[[int], None] | None = None) -> None:
         remote.check_fork()
         self._remote = remote
         self._settings = remote.settings
+        self._on_turn = on_turn
         try:
             self._queue: _native.Queue = remote.plane.Queue(process.plane(remote.plane, remote.settings))
         except OSError as error:
@@ -65,7 +73,8 @@ class Driver:
         self._tidying: dict[Job, Job] = {}  # the jobs that tidy up at the server, and the failed ones they do it for
         self._admission: Admission
         parts = remote.concurrency.of(up=False, large=True).limit
-        self._appetite = Appetite(BACKLOG * parts * self._settings.part_size)
+        # Half of the ceiling for what is on the way leaves room for a result that is being looked at.
+        self._appetite = Appetite(min(BACKLOG * parts * self._settings.part_size, self._settings.memory_ceiling // 2))
         self._hedger = Hedger()
         self._uploading: set[Request] = set()  # parts that a second attempt could overtake
         self._hedge_at = 0.0
@@ -98,6 +107,8 @@ class Driver:
         try:
             while True:
                 exhausted = self._fill(source, exhausted)
+                if self._on_turn is not None:
+                    self._on_turn(self.moved)
                 while self._finished:
                     job = self._finished.popleft()
                     job.release()
@@ -123,6 +134,8 @@ class Driver:
         try:
             while True:
                 exhausted = self._fill(source, exhausted)
+                if self._on_turn is not None:
+                    self._on_turn(self.moved)
                 while self._finished:
                     job = self._finished.popleft()
                     job.release()
@@ -265,12 +278,15 @@ class Driver:
             return 0.0
         if self._ready:
             return self._admission.wait
+        now = time.monotonic()
         dues = [self._later[0][0]] if self._later else []
+        if self._on_turn is not None and len(self._queue):
+            dues.append(now + WATCH_SECONDS)
         if self._uploading:
             dues.append(self._hedge_at)
         if len(self._queue):
             dues.append(self._trickles.due)
-        return max(0.0, min(dues) - time.monotonic()) if dues else -1.0
+        return max(0.0, min(dues) - now) if dues else -1.0
 
     # ---- receiving ----
 
@@ -473,9 +489,12 @@ class Driver:
             while len(self._queue) and (left := deadline - time.monotonic()) > 0:
                 self._queue.take(left)
             self._queue.cancel()
+        # A traceback may keep this driver, and a job and its requests keep each other: none of them may keep memory.
+        for waiting in (self._open, self._ready, self._later, self._uploading, self._started):
+            waiting.clear()
         for job in stopped:
+            job.in_flight.clear()
             job.release()
-        self._started.clear()
 
     def _hear_out(self, report: Report) -> None:
         """An answer that came before the cancel may name an upload, which is to be aborted then."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from io import BufferedIOBase, RawIOBase
 from pathlib import Path
-from pickle import PickleBuffer
 from typing import TYPE_CHECKING, Protocol
 
+from fastdatastore.engine.bytesview import bytes_of
 from fastdatastore.engine.planes.local import local as _native
-from fastdatastore.errors import ConfigurationError, LocalFileError, LocalFileNotFound, SourceChanged
+from fastdatastore.errors import LocalFileError, LocalFileNotFound, SourceChanged
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -31,9 +31,7 @@ class MemorySource:
     """A bytes-like object; parts are views of it, nothing is copied."""
 
     def __init__(self, data: Buffer) -> None:
-        if not memoryview(data).c_contiguous:
-            raise ConfigurationError(f"a {type(data).__name__} must be C-contiguous; make it so by a copy")
-        self._view = _flat(data)
+        self._view = bytes_of(data)
         self.size = self._view.nbytes
 
     def part(self, offset: int, length: int) -> Buffer:
@@ -44,24 +42,6 @@ class MemorySource:
 
     def close(self) -> None:
         self._view = memoryview(b"")
-
-
-def _flat(data: Buffer) -> memoryview:
-    """The bytes of a contiguous buffer.
-
-    PickleBuffer.raw() takes any item format and shape, but not a memoryview: that pair, met by the garbage collector in
-    a cycle, crashes CPython 3.11 and 3.12 ("memoryview has 1 exported buffer").
-    """
-    if not isinstance(data, memoryview):
-        return PickleBuffer(data).raw()
-    if data.nbytes == 0:
-        return memoryview(b"")
-    try:
-        return data.cast("B")
-    except TypeError:
-        raise ConfigurationError(
-            f"a memoryview of items {data.format!r} cannot be taken as bytes; give the object behind it"
-        ) from None
 
 
 class FileSource:

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import closing
 from types import TracebackType
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from fastdatastore.progress.meter import Meter
+from fastdatastore.progress.show import Wish, metered
 from fastdatastore.s3.face import Face
 from fastdatastore.s3.objects import S3Object, S3PutObject
-from fastdatastore.s3.steps import Steps
-from fastdatastore.s3.verbs import get, info, listing, put, recursive
+from fastdatastore.s3.steps import Step, Steps
+from fastdatastore.s3.verbs import get, get_to, info, listing, put, recursive
 from fastdatastore.s3.verbs.arguments import Key
+from fastdatastore.s3.verbs.get_to import LocalPath
 from fastdatastore.s3.verbs.put import Value
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 T = TypeVar("T")
 
@@ -24,6 +31,10 @@ class S3(Face):
     Endpoint, region, certificates and credentials come from Metaflow's configuration where there is one
     (METAFLOW_S3_ENDPOINT_URL, …), else from the usual AWS variables and files (AWS_ENDPOINT_URL, AWS_PROFILE, …). All
     clients of a process that say the same share connections and credentials.
+
+    Verbs that move bytes take `progress`: True shows a bar on a terminal (stderr) or in a notebook, and nothing
+    elsewhere; a function is called about ten times a second with a Progress (bytes, objects, rate, …), in the caller's
+    thread. What it raises ends the transfer like an error.
 
     Args:
         tmproot: Where results that do not fit into memory, and `S3Object.path`, make their files (default: ".", or
@@ -56,19 +67,32 @@ class S3(Face):
         """Removes the files of all results."""
         self._files.close()
 
-    def _run(self, steps: Steps[T]) -> T:
+    def _run(self, steps: Steps[T], progress: Wish = None) -> T:
         self._files.warn_if_closed(stacklevel=3)
-        while True:
-            try:
-                step = next(steps)
-            except StopIteration as end:
-                return cast(T, end.value)
-            for job in self._client.run(step.jobs):
-                step.check(job)
+        with metered(progress) as meter:
+            while True:
+                try:
+                    step = next(steps)
+                except StopIteration as end:
+                    return cast(T, end.value)
+                for _ in self._results(step, meter):
+                    pass
+
+    def _results(self, step: Step, meter: Meter | None) -> Generator[Any, None, None]:
+        if not step.moves:
+            meter = None
+        jobs = step.jobs if meter is None else meter.watched(step.jobs, step.total)
+        with closing(self._client.run(jobs, None if meter is None else meter.tick)) as ended:
+            for job in ended:
+                if meter is not None:
+                    meter.ended(job)
+                yield step.result(job)
 
     # ---- get ----
 
-    def get(self, key: Key = None, return_missing: bool = False, return_info: bool = True) -> S3Object:
+    def get(
+        self, key: Key = None, return_missing: bool = False, return_info: bool = True, *, progress: Wish = None
+    ) -> S3Object:
         """Downloads one object, or a range of it (S3GetObject).
 
         Args:
@@ -79,14 +103,100 @@ class S3(Face):
         Raises:
             NotFound, BucketNotFound, AccessDenied, InvalidRange, IntegrityError, …: see fastdatastore.errors.
         """
-        return self._run(get.get_many(self._context, [key], return_missing, return_info))[0]
+        return self._run(get.get_many(self._context, [key], return_missing, return_info), progress)[0]
 
-    def get_many(self, keys: Iterable[Key], return_missing: bool = False, return_info: bool = True) -> list[S3Object]:
+    def get_many(
+        self,
+        keys: Iterable[Key],
+        return_missing: bool = False,
+        return_info: bool = True,
+        *,
+        progress: Wish = None,
+    ) -> list[S3Object]:
         """Downloads many objects at once; results in the order of `keys`, duplicates kept. See `get`."""
-        return self._run(get.get_many(self._context, keys, return_missing, return_info))
+        return self._run(get.get_many(self._context, keys, return_missing, return_info), progress)
+
+    def iter_many(
+        self,
+        keys: Iterable[Key],
+        return_missing: bool = False,
+        return_info: bool = True,
+        *,
+        progress: Wish = None,
+    ) -> Generator[S3Object, None, None]:
+        """Downloads many objects and yields each as soon as it is whole, in the order in which they end.
+
+        Keys are drawn as there is room, so there may be any number of them. What is on the way, or waits to be looked
+        at, stays within half of the memory ceiling; who is slow to look is waited for. Closing the generator cancels
+        what is on the way. A key that comes twice is fetched twice. See `get`.
+        """
+        self._files.warn_if_closed(stacklevel=2)
+        return self._stream(get.iter_many(self._context, keys, return_missing, return_info), progress)
+
+    def _stream(self, step: Step, progress: Wish) -> Generator[S3Object, None, None]:
+        with metered(progress) as meter, closing(self._results(step, meter)) as results:
+            yield from results
+
+    def get_into(
+        self,
+        key: Key,
+        buffer: Buffer,
+        return_missing: bool = False,
+        return_info: bool = True,
+        *,
+        progress: Wish = None,
+    ) -> S3Object:
+        """Downloads an object, or a range of it, into memory of the caller's: its `size` tells how many bytes.
+
+        Args:
+            buffer: Writable and C-contiguous: a bytearray, a NumPy array, an mmap, …; the bytes go to its start, it may
+                be larger. Not to be used before this returns; not held afterwards. After an error what is in it is not
+                defined.
+
+        Raises:
+            ConfigurationError: The buffer is too small (then nothing was written to it), read-only or not contiguous.
+        """
+        return self._run(get_to.get_into(self._context, key, buffer, return_missing, return_info), progress)
+
+    def get_file(
+        self,
+        key: Key,
+        path: LocalPath,
+        return_missing: bool = False,
+        return_info: bool = True,
+        *,
+        progress: Wish = None,
+    ) -> S3Object:
+        """Downloads one object, or a range of it, to a file. See `get_files`."""
+        return self._run(get_to.get_files(self._context, [(key, path)], return_missing, return_info), progress)[0]
+
+    def get_files(
+        self,
+        key_paths: Iterable[tuple[Key, LocalPath]],
+        return_missing: bool = False,
+        return_info: bool = True,
+        *,
+        progress: Wish = None,
+    ) -> list[S3Object]:
+        """Downloads objects to files, which are the caller's and stay when this client is closed.
+
+        Each appears under its path when it is whole and verified, never in part; until then, and after an error, a file
+        that was there stays as it is. The space is claimed before a byte is fetched. Missing directories are made.
+        After an error, files that were whole by then are there.
+
+        Raises:
+            LocalFileError: A path cannot be written, or names a directory.
+            InsufficientDiskSpace: The disk is full; says which file needs how much.
+        """
+        return self._run(get_to.get_files(self._context, key_paths, return_missing, return_info), progress)
 
     def get_recursive(
-        self, keys: Iterable[Key], return_info: bool = False, *, raw_prefixes: bool = False
+        self,
+        keys: Iterable[Key],
+        return_info: bool = False,
+        *,
+        raw_prefixes: bool = False,
+        progress: Wish = None,
     ) -> list[S3Object]:
         """Downloads all objects below each key, which are read as directories. See `get`.
 
@@ -94,11 +204,11 @@ class S3(Face):
             return_info: As in `get`; the results' keys are then relative to s3root, else to the key they were found by.
             raw_prefixes: Keys are the beginnings of keys instead; results' keys are relative to s3root.
         """
-        return self._run(recursive.get_recursive(self._context, keys, return_info, raw_prefixes))
+        return self._run(recursive.get_recursive(self._context, keys, return_info, raw_prefixes), progress)
 
-    def get_all(self, return_info: bool = False) -> list[S3Object]:
+    def get_all(self, return_info: bool = False, *, progress: Wish = None) -> list[S3Object]:
         """Downloads all objects below s3root, which there must be. See `get_recursive`."""
-        return self._run(recursive.get_all(self._context, return_info))
+        return self._run(recursive.get_all(self._context, return_info), progress)
 
     # ---- info ----
 
@@ -119,6 +229,8 @@ class S3(Face):
         overwrite: bool = True,
         content_type: str | None = None,
         metadata: Mapping[str, Any] | None = None,
+        *,
+        progress: Wish = None,
     ) -> str:
         """Stores one object and returns its URL.
 
@@ -128,23 +240,32 @@ class S3(Face):
             overwrite: False leaves an object that is there as it is.
             metadata: A JSON-able dict that `S3Object.metadata` gives back.
         """
-        return self._run(put.put(self._context, key, obj, overwrite, content_type, metadata))
+        return self._run(put.put(self._context, key, obj, overwrite, content_type, metadata), progress)
 
     def put_many(
-        self, key_objs: Iterable[tuple[str, Value] | S3PutObject], overwrite: bool = True
+        self,
+        key_objs: Iterable[tuple[str, Value] | S3PutObject],
+        overwrite: bool = True,
+        *,
+        progress: Wish = None,
     ) -> list[tuple[str, str]]:
         """Stores many objects at once; returns (key, url) of those that were stored, in the order given. See `put`.
 
-        From a generator they are drawn as they are sent, so that it may make more than fits into memory. File objects
-        are read from where they stand, and left open.
+        From a generator they are drawn as they are sent, so that it may make more than fits into memory; a list is
+        looked at wholly before anything is sent. If a key comes twice, the outcome is that of putting one after the
+        other. File objects are read from where they stand, and left open.
         """
-        return self._run(put.put_many(self._context, key_objs, overwrite))
+        return self._run(put.put_many(self._context, key_objs, overwrite), progress)
 
     def put_files(
-        self, key_paths: Iterable[tuple[str, str | os.PathLike[str]] | S3PutObject], overwrite: bool = True
+        self,
+        key_paths: Iterable[tuple[str, str | os.PathLike[str]] | S3PutObject],
+        overwrite: bool = True,
+        *,
+        progress: Wish = None,
     ) -> list[tuple[str, str]]:
         """Stores local files, given by their paths; returns (key, url) as `put_many` does."""
-        return self._run(put.put_files(self._context, key_paths, overwrite))
+        return self._run(put.put_files(self._context, key_paths, overwrite), progress)
 
     # ---- list ----
 

@@ -8,7 +8,7 @@ from fastdatastore.auth.endpoint import check_bucket, check_key
 from fastdatastore.errors import InvalidKey
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Place:
     """One object's place.
 

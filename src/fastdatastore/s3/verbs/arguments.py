@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sized
 from typing import Any, TypeAlias, TypeVar
 
 from fastdatastore import errors
@@ -27,3 +27,8 @@ def name_of(item: Any) -> str | None:
     if not hasattr(item, "key"):
         raise errors.InvalidKey(f"a key must be a str or an S3GetObject, got {type(item).__name__}")
     return item.key  # type: ignore[no-any-return]
+
+
+def counted(items: Iterable[Any]) -> int | None:
+    """How many there are; None if only drawing them tells."""
+    return len(items) if isinstance(items, Sized) else None

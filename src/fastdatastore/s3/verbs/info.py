@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import cast
 
 from fastdatastore.engine.head import HeadJob
+from fastdatastore.engine.job import Job
 from fastdatastore.s3.context import Context
 from fastdatastore.s3.objects import S3Object
 from fastdatastore.s3.roots import Place
@@ -13,10 +15,23 @@ from fastdatastore.s3.verbs.arguments import Key, listed, name_of
 
 
 def info_many(at: Context, keys: Iterable[Key], return_missing: bool) -> Steps[list[S3Object]]:
-    places = [at.root.place(name_of(key)) for key in listed(keys)]
-    jobs = {place.url: HeadJob(place.bucket, place.key) for place in places}
-    yield Step(list(jobs.values()), return_missing)
-    return [_result(place, jobs[place.url]) for place in places]
+    # Jobs are made late and nothing is kept of them, so that there may be many.
+    asked = [at.root.place(name_of(key)) for key in listed(keys)]
+    found: dict[str, S3Object] = {}
+    begun: dict[Job, Place] = {}
+
+    def begin(place: Place) -> Job:
+        job = HeadJob(place.bucket, place.key)
+        begun[job] = place
+        return job
+
+    def keep(ended: Job) -> None:
+        place = begun.pop(ended)
+        found[place.url] = _result(place, cast(HeadJob, ended))
+
+    places = {place.url: place for place in asked}
+    yield Step(map(begin, places.values()), return_missing, keep, moves=False)
+    return [found[place.url] for place in asked]
 
 
 def _result(place: Place, job: HeadJob) -> S3Object:

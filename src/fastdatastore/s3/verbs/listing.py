@@ -28,7 +28,7 @@ def _directories(at: Context, keys: Iterable[Key] | None) -> list[Place]:
 
 def _list(at: Context, places: list[Place], prefixes: list[str], recursive: bool) -> Steps[list[S3Object]]:
     jobs = [ListJob(place.bucket, place.key, recursive=recursive) for place in places]
-    yield Step(jobs)
+    yield Step(jobs, moves=False)
     return [
         S3Object(prefix, f"s3://{job.bucket}/{e.key}", size=e.size, last_modified=e.last_modified)
         for prefix, job in zip(prefixes, jobs, strict=True)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import BufferedIOBase, RawIOBase
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -19,7 +19,7 @@ from fastdatastore.s3.context import Context
 from fastdatastore.s3.objects import USER_ATTRIBUTES, S3PutObject
 from fastdatastore.s3.roots import Place
 from fastdatastore.s3.steps import Step, Steps
-from fastdatastore.s3.verbs.arguments import name_of
+from fastdatastore.s3.verbs.arguments import counted, name_of
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -31,7 +31,7 @@ Check: TypeAlias = "Callable[[Context, Any], Upload]"
 BATCH = 64
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Upload:
     """What is to be stored, checked.
 
@@ -75,13 +75,33 @@ def _put_all(at: Context, rows: Iterable[Any], check: Check, overwrite: bool) ->
         uploads = list(uploads)  # a wrong one is said before anything is sent
     stored: list[tuple[str, str]] = []
     if overwrite:
-        yield Step(_jobs(at, uploads, stored))
+        for wave in _waves(iter(uploads), sys.maxsize):
+            yield Step(_jobs(at, wave, stored), count=counted(rows))
         return stored
-    source = iter(uploads)
-    while batch := list(islice(source, BATCH)):
+    for wave in _waves(iter(uploads), BATCH):
+        batch = list(wave)
         there = yield from _existing(batch)
         yield Step(_jobs(at, [upload for upload in batch if upload.place.url not in there], stored))
     return stored
+
+
+def _waves(uploads: Iterator[Upload], most: int) -> Iterator[Iterator[Upload]]:
+    """Cuts them into waves that run one after the other, of `most` at once and where a key comes again.
+
+    So of two values for one key the later one is stored later, as if they were put one by one.
+    """
+    ahead = next(uploads, None)
+
+    def wave() -> Iterator[Upload]:
+        nonlocal ahead
+        seen: set[tuple[str, str]] = set()
+        while ahead is not None and (name := (ahead.place.bucket, ahead.place.key)) not in seen and len(seen) < most:
+            seen.add(name)
+            yield ahead
+            ahead = next(uploads, None)
+
+    while ahead is not None:
+        yield wave()
 
 
 def _jobs(at: Context, uploads: Iterable[Upload], stored: list[tuple[str, str]]) -> Iterator[PutJob]:
@@ -97,7 +117,7 @@ def _job(at: Context, upload: Upload) -> PutJob:
 
 def _existing(uploads: list[Upload]) -> Steps[set[str]]:
     jobs = {upload.place.url: HeadJob(upload.place.bucket, upload.place.key) for upload in uploads}
-    yield Step(list(jobs.values()), missing_ok=True)
+    yield Step(list(jobs.values()), missing_ok=True, moves=False)
     return {url for url, job in jobs.items() if job.error is None}
 
 

@@ -26,7 +26,7 @@ def get_recursive(
     if raw_prefixes:
         places = [at.root.beginning(name) for name in names]
     listings = [ListJob(place.bucket, place.key, recursive=True) for place in places]
-    yield Step(listings)
+    yield Step(listings, moves=False)
     if not raw_prefixes:
         yield from _look_beside([listing for listing in listings if not listing.entries])
     found = [
@@ -49,7 +49,7 @@ def _look_beside(empty: list[ListJob]) -> Steps[None]:
     beside = [
         ListJob(job.bucket, job.prefix.rstrip("/"), recursive=True, first_page_only=True) for job in empty if job.prefix
     ]
-    yield Step(beside)
+    yield Step(beside, moves=False)
     for job in beside:
         if job.entries:
             warnings.warn(
