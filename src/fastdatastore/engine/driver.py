@@ -493,6 +493,8 @@ class Driver:
         for waiting in (self._open, self._ready, self._later, self._uploading, self._started):
             waiting.clear()
         for job in stopped:
+            for request in job.in_flight:
+                request.target = request.body = None
             job.in_flight.clear()
             job.release()
 

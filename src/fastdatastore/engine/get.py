@@ -220,6 +220,7 @@ class GetJob(Job):
             message = f"{report.landed:,} bytes came where {length:,} belong"
             raise RetryRequest(make_error(errors.ConnectionLost, message, request, report))
         self._keep(request, offset, report.landed, report.crc)
+        request.target = None  # who still has the request does not keep the memory
         if self.moved == self.size:
             self._verify(request, report)
 
