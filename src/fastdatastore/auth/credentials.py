@@ -3,7 +3,9 @@ container, process), refreshed by it when they near their end."""
 
 from __future__ import annotations
 
+import os
 import threading
+import weakref
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +38,8 @@ class CredentialProvider:
     def __init__(self, profile: str | None = None) -> None:
         self._profile = profile
         self._lock = threading.RLock()
+        with _registry:
+            _all.add(self)
         self._session: Session | None = None
         self._source: Any = None
 
@@ -96,6 +100,29 @@ class CredentialProvider:
         with self._lock:
             self._session = self._source = None
         return self.snapshot()
+
+
+_all: weakref.WeakSet[CredentialProvider] = weakref.WeakSet()
+_registry = threading.Lock()
+_held: list[CredentialProvider] = []
+
+
+def _before_fork() -> None:
+    # A look that is on its way is waited for: the child would inherit its lock, and nobody to open it.
+    _registry.acquire()
+    _held[:] = _all
+    for provider in _held:
+        provider._lock.acquire()
+
+
+def _after_fork() -> None:
+    while _held:
+        _held.pop()._lock.release()
+    _registry.release()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)
 
 
 class StaticCredentials(CredentialProvider):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from fastdatastore.auth.credentials import CredentialProvider
@@ -39,7 +40,7 @@ class AssumedRole(CredentialProvider):
 
         own = super()._new_session()
         fetcher = AssumeRoleCredentialFetcher(
-            client_creator=own.create_client,
+            client_creator=partial(own.create_client, region_name=own.get_config_variable("region") or "us-east-1"),
             source_credentials=own.get_credentials(),
             role_arn=self._role_arn,
             extra_args={},

@@ -99,9 +99,9 @@ def _botocore_client(provider: CredentialProvider, params: dict[str, Any]) -> An
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError
 
-    if isinstance(params.get("config"), Mapping):
-        params = params | {"config": Config(**params["config"])}
     try:
+        if isinstance(params.get("config"), Mapping):
+            params = params | {"config": Config(**params["config"])}
         return provider.session().create_client("s3", **params)
     except (BotoCoreError, TypeError, ValueError) as error:
         raise ConfigurationError(f"client_params are no arguments of boto3's S3 client: {error}") from error

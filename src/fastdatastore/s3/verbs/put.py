@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 Value: TypeAlias = "str | Buffer | RawIOBase | BufferedIOBase"
 Check: TypeAlias = "Callable[[Context, Any], Upload]"
 
+# What S3 itself assumes. Said, because SeaweedFS guesses by the content, and others have other defaults.
+CONTENT_TYPE = "binary/octet-stream"
+
 # With overwrite=False so many are looked for at once; their values are in memory meanwhile.
 BATCH = 64
 
@@ -172,9 +175,7 @@ def _headers_of(at: Context, row: Any) -> Pairs:
 def _headers(
     at: Context, content_type: str | None, metadata: Mapping[str, Any] | None, encryption: str | None
 ) -> Pairs:
-    headers: Pairs = ()
-    if content_type:
-        headers += (("content-type", content_type),)
+    headers: Pairs = (("content-type", content_type or CONTENT_TYPE),)
     if metadata:
         try:
             headers += ((USER_ATTRIBUTES, json.dumps(dict(metadata))),)
