@@ -22,6 +22,9 @@
 /* Over TLS a body up to this size is copied behind the head, so that both leave in one record. */
 #define WITH_HEAD_MAX ((size_t)8 << 10)
 
+/* A waiter that is awake answers a pause within milliseconds. */
+#define PARKED_AFTER FDS_SECOND
+
 /* RFC 8305 recommends 250 ms between two addresses. */
 #define HEAD_START (250 * FDS_MS)
 
@@ -84,8 +87,14 @@ static void unlink_again(fds_connection *connection) {
     *at = connection->next_again;
 }
 
+static void park(fds_connection *connection, bool parked) {
+    connection->pool->parked_count += parked - connection->parked;
+    connection->parked = parked;
+}
+
 static void destroy(fds_connection *connection) {
     fds_hostpool *pool = connection->pool;
+    park(connection, false);
     if (connection->state == FDS_IDLE)
         unlink_idle(connection);
     if (connection->state == FDS_HASHING)
@@ -223,6 +232,7 @@ void fds_connection_serve(fds_connection *connection, fds_attempt *attempt) {
 }
 
 void fds_connection_proceed(fds_connection *connection) {
+    park(connection, false);
     connection->state = FDS_ACTIVE;
     connection->to_target = connection->attempt->target_count > 0;
     connection->progress = connection->pool->loop->now;
@@ -276,7 +286,7 @@ static void try_next_address(fds_connection *connection) {
     fds_hostpool *pool = connection->pool;
     fds_attempt *attempt = connection->attempt;
     if (!attempt || attempt->addresses_tried + 1 >= (int)pool->address_count ||
-        pool->connection_count >= pool->endpoint->connections)
+        fds_hostpool_is_full(pool))
         return;
     fds_hostpool_address_failed(pool, connection->address);
     attempt->addresses_tried++;
@@ -489,6 +499,9 @@ void fds_connection_tick(fds_connection *connection) {
             fds_connection_close(connection);
         return;
     case FDS_PAUSED:
+        if (quiet > PARKED_AFTER)
+            park(connection, true);
+        return;
     case FDS_HASHING:
         return;
     }

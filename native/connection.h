@@ -30,6 +30,7 @@ struct fds_connection {
     char peer[64];
     fds_tls *tls;
     bool served; /* at least one request */
+    bool parked; /* counted as such by the pool */
     bool on_again;
     bool drained; /* the last read found nothing more to be had */
     int64_t progress; /* when a byte last moved, or the state began */
