@@ -16,8 +16,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+/* A body up to this size is hashed at once: 0.15 ms. */
+#define HASHED_AT_ONCE ((size_t)256 << 10)
+
 /* Over TLS a body up to this size is copied behind the head, so that both leave in one record. */
 #define WITH_HEAD_MAX ((size_t)8 << 10)
+
+/* A waiter that is awake answers a pause within milliseconds. */
+#define PARKED_AFTER FDS_SECOND
 
 /* RFC 8305 recommends 250 ms between two addresses. */
 #define HEAD_START (250 * FDS_MS)
@@ -65,6 +71,13 @@ static void unlink_idle(fds_connection *connection) {
         }
 }
 
+static void unlink_hashing(fds_connection *connection) {
+    fds_connection **at = &connection->pool->loop->hashing;
+    while (*at != connection)
+        at = &(*at)->next_hashing;
+    *at = connection->next_hashing;
+}
+
 static void unlink_again(fds_connection *connection) {
     if (!connection->on_again)
         return;
@@ -74,11 +87,20 @@ static void unlink_again(fds_connection *connection) {
     *at = connection->next_again;
 }
 
+static void park(fds_connection *connection, bool parked) {
+    connection->pool->parked_count += parked - connection->parked;
+    connection->parked = parked;
+}
+
 static void destroy(fds_connection *connection) {
     fds_hostpool *pool = connection->pool;
+    park(connection, false);
     if (connection->state == FDS_IDLE)
         unlink_idle(connection);
+    if (connection->state == FDS_HASHING)
+        unlink_hashing(connection);
     unlink_again(connection);
+    fds_digest_drop(&connection->digest);
     if (connection->fd >= 0) {
         fds_connection_want(connection, -1);
         fds_tls_free(connection->tls);
@@ -136,12 +158,13 @@ void fds_connection_finish(fds_connection *connection, fds_outcome outcome, bool
 
 /* ---- a request on a ready connection ---- */
 
-static void begin(fds_connection *connection) {
+#define CANNOT_SIGN "cannot write or sign the request"
+
+static void begin_to_send(fds_connection *connection) {
     fds_attempt *attempt = connection->attempt;
     fds_hostpool *pool = connection->pool;
     connection->state = FDS_ACTIVE;
-    connection->progress = attempt->started = pool->loop->now;
-    attempt->reused = connection->served;
+    connection->progress = pool->loop->now;
     connection->out_sent = connection->body_span = connection->body_offset = 0;
     connection->out_body = 0;
     connection->in_size = connection->in_start = connection->scanned = 0;
@@ -150,8 +173,8 @@ static void begin(fds_connection *connection) {
     connection->have_head = connection->to_target = false;
     connection->sending = true;
     fds_buf_clear(&connection->out);
-    if (fds_request_head(&connection->out, attempt, pool->signing_key) < 0) {
-        fds_connection_fail(connection, FDS_NO_MEMORY, "cannot write or sign the request");
+    if (fds_request_head(&connection->out, attempt, connection->digest.hex, pool->signing_key) < 0) {
+        fds_connection_fail(connection, FDS_NO_MEMORY, CANNOT_SIGN);
         return;
     }
     if (connection->tls && fds_attempt_body_size(attempt) <= WITH_HEAD_MAX) {
@@ -168,6 +191,40 @@ static void begin(fds_connection *connection) {
     fds_connection_send(connection);
 }
 
+void fds_connection_hash(fds_connection *connection) {
+    int more = fds_digest_go_on(&connection->digest, connection->attempt, FDS_DIGEST_SLICE);
+    if (more > 0)
+        return;
+    unlink_hashing(connection);
+    connection->state = FDS_ACTIVE;
+    if (more < 0)
+        fds_connection_fail(connection, FDS_NO_MEMORY, CANNOT_SIGN);
+    else
+        begin_to_send(connection);
+}
+
+static void begin(fds_connection *connection) {
+    fds_attempt *attempt = connection->attempt;
+    attempt->started = connection->pool->loop->now;
+    attempt->reused = connection->served;
+    int more = fds_digest_begin(&connection->digest, attempt);
+    if (!more)
+        more = fds_digest_go_on(&connection->digest, attempt, HASHED_AT_ONCE);
+    if (more < 0) {
+        fds_connection_fail(connection, FDS_NO_MEMORY, CANNOT_SIGN);
+    } else if (more) {
+        connection->state = FDS_HASHING;
+        fds_connection_want(connection, -1);
+        fds_connection **at = &connection->pool->loop->hashing;
+        while (*at)
+            at = &(*at)->next_hashing;
+        *at = connection;
+        connection->next_hashing = NULL;
+    } else {
+        begin_to_send(connection);
+    }
+}
+
 void fds_connection_serve(fds_connection *connection, fds_attempt *attempt) {
     connection->attempt = attempt;
     memcpy(attempt->peer, connection->peer, sizeof attempt->peer);
@@ -175,6 +232,7 @@ void fds_connection_serve(fds_connection *connection, fds_attempt *attempt) {
 }
 
 void fds_connection_proceed(fds_connection *connection) {
+    park(connection, false);
     connection->state = FDS_ACTIVE;
     connection->to_target = connection->attempt->target_count > 0;
     connection->progress = connection->pool->loop->now;
@@ -228,7 +286,7 @@ static void try_next_address(fds_connection *connection) {
     fds_hostpool *pool = connection->pool;
     fds_attempt *attempt = connection->attempt;
     if (!attempt || attempt->addresses_tried + 1 >= (int)pool->address_count ||
-        pool->connection_count >= pool->endpoint->connections)
+        fds_hostpool_is_full(pool))
         return;
     fds_hostpool_address_failed(pool, connection->address);
     attempt->addresses_tried++;
@@ -393,6 +451,7 @@ void fds_connection_ready(fds_connection *connection, int ready) {
         return;
     }
     case FDS_PAUSED:
+    case FDS_HASHING:
         return;
     }
 }
@@ -440,6 +499,10 @@ void fds_connection_tick(fds_connection *connection) {
             fds_connection_close(connection);
         return;
     case FDS_PAUSED:
+        if (quiet > PARKED_AFTER)
+            park(connection, true);
+        return;
+    case FDS_HASHING:
         return;
     }
 }

@@ -155,6 +155,10 @@ void fds_hostpool_starve(fds_hostpool *pool, fds_attempt *attempt, int error) {
     fail_waiting(pool, FDS_CONNECT_FAILED, why);
 }
 
+bool fds_hostpool_is_full(const fds_hostpool *pool) {
+    return pool->connection_count - pool->parked_count >= pool->endpoint->connections;
+}
+
 void fds_hostpool_dispatch(fds_hostpool *pool) {
     if (!pool->waiting)
         return;
@@ -164,7 +168,7 @@ void fds_hostpool_dispatch(fds_hostpool *pool) {
         pool->idle = connection->next_idle;
         fds_connection_serve(connection, next_waiting(pool));
     }
-    while (pool->waiting && pool->address_count && pool->connection_count < pool->endpoint->connections && !pool->starved)
+    while (pool->waiting && pool->address_count && !fds_hostpool_is_full(pool) && !pool->starved)
         fds_connection_open(pool, next_waiting(pool));
 }
 

@@ -25,6 +25,7 @@ typedef struct {
     fds_attempt *finished;      /* reported at the end of the turn, so that a waiter is woken once for many */
     fds_attempt *finished_last;
     struct fds_connection *again; /* have bytes that the poller does not show */
+    struct fds_connection *hashing; /* one after the other, a slice a turn: so the first is soon on its way */
     int64_t now;                /* time at the start of the turn */
     int64_t next_tick;
 

@@ -130,6 +130,7 @@ static bool keep_head(fds_connection *connection) {
 
 static void pause_for_target(fds_connection *connection) {
     connection->state = FDS_PAUSED;
+    connection->progress = connection->pool->loop->now;
     fds_connection_want(connection, -1);
     fds_queue_report(connection->attempt->queue, connection->attempt, FDS_REPORT_PAUSED);
 }

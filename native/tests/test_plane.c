@@ -162,6 +162,34 @@ static void what_has_moved_is_seen_while_it_moves(void) {
     scripted_stop(server);
 }
 
+static void a_body_that_stays_paused_holds_up_nobody(void) {
+    static const scripted_step script[] = {READ_HEAD, SEND(OK_HEAD(5) "hello"), AGAIN};
+    scripted *server = scripted_play(script);
+    fixture f = fixture_open(scripted_port(server));
+    f.endpoint->connections = 1;
+    char memory[5];
+    const fds_span target = {memory, sizeof memory};
+    fds_attempt *paused = new_get(&f, "/paused");
+    paused->pause_above = 1;
+    submit(&f, paused);
+    expect_report(&f, paused, FDS_REPORT_PAUSED);
+    for (int i = 0; i < 2; i++) {
+        fds_attempt *other = new_get(&f, "/other");
+        RUN_TO(&f, other, FDS_DONE);
+        CHECK_EQ(other->reused, i);
+        free_attempt(other);
+    }
+    set_target(paused, &target, 1, FDS_NO_CRC);
+    atomic_store(&paused->proceed, true);
+    fds_plane_notice(f.plane);
+    expect_report(&f, paused, FDS_REPORT_FINISHED);
+    CHECK_EQ(paused->outcome, FDS_DONE);
+    free_attempt(paused);
+    CHECK_EQ(scripted_look(server).accepted, 2);
+    fixture_close(&f);
+    scripted_stop(server);
+}
+
 /* ---- framing ---- */
 
 #define CHUNKED "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -325,6 +353,7 @@ int main(void) {
     RUN(a_body_lands_in_one_span);
     RUN(a_body_is_scattered_over_spans_of_odd_sizes);
     RUN(a_body_longer_than_the_target_is_cut);
+    RUN(a_body_that_stays_paused_holds_up_nobody);
     RUN(what_has_moved_is_seen_while_it_moves);
     RUN(a_body_shorter_than_the_target_is_done_and_says_how_much_landed);
     RUN(an_errors_body_is_content_even_with_a_target);
