@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 
+_CRC_STEP = 16 << 20
+
+
 class Source(Protocol):
     """Bytes that can be read again, so that a part can be sent again."""
 
@@ -27,13 +30,20 @@ class Source(Protocol):
     def close(self) -> None: ...
 
 
+def whole_crc(source: Source) -> int:
+    """The CRC of all of it, read piece by piece."""
+    crc = 0
+    for offset in range(0, source.size, _CRC_STEP):
+        length = min(_CRC_STEP, source.size - offset)
+        crc = _native.crc(_native.CRC64NVME, source.part(offset, length), crc)
+    return crc
+
+
 class MemorySource:
     """A bytes-like object; parts are views of it, nothing is copied."""
 
     def __init__(self, data: Buffer) -> None:
-        if not memoryview(data).c_contiguous:
-            raise ConfigurationError(f"a {type(data).__name__} must be C-contiguous; make it so by a copy")
-        self._view = _flat(data)
+        self._view = flat(data)
         self.size = self._view.nbytes
 
     def part(self, offset: int, length: int) -> Buffer:
@@ -46,12 +56,14 @@ class MemorySource:
         self._view = memoryview(b"")
 
 
-def _flat(data: Buffer) -> memoryview:
-    """The bytes of a contiguous buffer.
+def flat(data: Buffer) -> memoryview:
+    """The bytes of a buffer, which must be C-contiguous.
 
     PickleBuffer.raw() takes any item format and shape, but not a memoryview: that pair, met by the garbage collector in
     a cycle, crashes CPython 3.11 and 3.12 ("memoryview has 1 exported buffer").
     """
+    if not memoryview(data).c_contiguous:
+        raise ConfigurationError(f"a {type(data).__name__} must be C-contiguous; make it so by a copy")
     if not isinstance(data, memoryview):
         return PickleBuffer(data).raw()
     if data.nbytes == 0:
@@ -69,7 +81,7 @@ class FileSource:
 
     def __init__(self, pool: _native.BufferPool, path: Path) -> None:
         self._pool = pool
-        self._path = path
+        self._path = path.absolute()  # the working directory may change meanwhile
         try:
             self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
             self._stat = os.fstat(self._fd)
@@ -102,6 +114,12 @@ class FileSource:
         before = self._stat
         if (now.st_size, now.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
             raise SourceChanged(f"{self._path} changed while it was uploaded; upload it again when it is at rest")
+        try:
+            there = self._path.stat()
+        except OSError:  # removed: what was read is what it was
+            return
+        if (there.st_dev, there.st_ino) != (before.st_dev, before.st_ino):
+            raise SourceChanged(f"{self._path} was replaced while it was uploaded; upload it again when it is at rest")
 
     def close(self) -> None:
         if self._fd >= 0:
@@ -110,9 +128,14 @@ class FileSource:
 
 
 class FileObjectSource:
-    """A seekable binary file object, read from its start; parts are read into recycled memory."""
+    """A seekable binary file object, read from its start; parts are read into recycled memory.
+
+    What its methods raise goes to the user as it is.
+    """
 
     def __init__(self, pool: _native.BufferPool, file: RawIOBase | BufferedIOBase) -> None:
+        if file.closed:
+            raise ConfigurationError(f"{file!r} is closed; give one that is open")
         self._pool = pool
         self._file = file
         self.size = file.seek(0, os.SEEK_END)
@@ -123,6 +146,8 @@ class FileObjectSource:
         at = 0
         while at < length:
             got = self._file.readinto(view[at:])
+            if got is None:
+                raise ConfigurationError(f"{self._file!r} does not wait for its bytes; make it blocking")
             if not got:
                 raise SourceChanged(f"{self._file!r} gave {at:,} of {length:,} bytes; do not touch it meanwhile")
             at += got
