@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Any, TypeVar, cast
 
+from fastdatastore.engine.streams import Streamable
 from fastdatastore.s3.face import Face
 from fastdatastore.s3.objects import S3Object, S3PutObject
 from fastdatastore.s3.steps import Steps
@@ -119,6 +120,8 @@ class S3(Face):
         overwrite: bool = True,
         content_type: str | None = None,
         metadata: Mapping[str, Any] | None = None,
+        *,
+        resume: bool = False,
     ) -> str:
         """Stores one object and returns its URL.
 
@@ -127,24 +130,53 @@ class S3(Face):
                 its start, closed afterwards).
             overwrite: False leaves an object that is there as it is.
             metadata: A JSON-able dict that `S3Object.metadata` gives back.
+            resume: Go on with a multipart upload of the same bytes that was left behind, by a process that was killed
+                or by a put with `resume` that was interrupted or lost its connection. Parts that are there are compared
+                and not sent again. Content type and metadata stay those that the upload was begun with. Never while
+                another process is putting the same key.
         """
-        return self._run(put.put(self._context, key, obj, overwrite, content_type, metadata))
+        return self._run(put.put(self._context, key, obj, overwrite, content_type, metadata, resume))
+
+    def put_stream(
+        self,
+        key: str | None,
+        stream: Streamable,
+        overwrite: bool = True,
+        content_type: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> str:
+        """Stores what can be read but once and whose length is not known; returns its URL.
+
+        It is read in the calling thread, in blocks that grow with what has come (docs/design.md), of which as many are
+        in memory as may be on the way, at most FDS_MEMORY_CEILING. If it raises, that very exception comes out, and
+        nothing is stored. A pipe ends in the same way whether its writer is done or has died: that is the caller's to
+        find out.
+
+        Args:
+            stream: A binary file object such as a pipe (from where it stands; it is not closed), or an iterable of
+                bytes-like objects such as a generator.
+        """
+        return self._run(put.put_stream(self._context, key, stream, overwrite, content_type, metadata))
 
     def put_many(
-        self, key_objs: Iterable[tuple[str, Value] | S3PutObject], overwrite: bool = True
+        self, key_objs: Iterable[tuple[str, Value] | S3PutObject], overwrite: bool = True, *, resume: bool = False
     ) -> list[tuple[str, str]]:
         """Stores many objects at once; returns (key, url) of those that were stored, in the order given. See `put`.
 
         From a generator they are drawn as they are sent, so that it may make more than fits into memory. File objects
         are read from where they stand, and left open.
         """
-        return self._run(put.put_many(self._context, key_objs, overwrite))
+        return self._run(put.put_many(self._context, key_objs, overwrite, resume))
 
     def put_files(
-        self, key_paths: Iterable[tuple[str, str | os.PathLike[str]] | S3PutObject], overwrite: bool = True
+        self,
+        key_paths: Iterable[tuple[str, str | os.PathLike[str]] | S3PutObject],
+        overwrite: bool = True,
+        *,
+        resume: bool = False,
     ) -> list[tuple[str, str]]:
         """Stores local files, given by their paths; returns (key, url) as `put_many` does."""
-        return self._run(put.put_files(self._context, key_paths, overwrite))
+        return self._run(put.put_files(self._context, key_paths, overwrite, resume))
 
     # ---- list ----
 
