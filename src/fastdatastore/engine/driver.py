@@ -194,7 +194,7 @@ class Driver:
             job = self._open[0]
             try:
                 request = job.next_request()
-            except FastDatastoreError as error:
+            except Exception as error:  # the user's own, of a file or a stream that is read, is the job's failure too
                 self._fail(job, error)  # takes it off the queue, and settles it
                 continue
             if request is not None:
@@ -343,7 +343,7 @@ class Driver:
             except RetryRequest as again:
                 self._retry(request, report, retry.Verdict(retry.Kind.RETRY, cast(S3Error, again.error)))
                 return
-            except FastDatastoreError as error:
+            except Exception as error:
                 self._fail(job, error)
             self._remote.retry_budget.give_back(request.cost or REFUND)
             self._reopen(job)
@@ -427,7 +427,7 @@ class Driver:
         if not job.done and job.error is None and job not in self._open:
             self._open.append(job)
 
-    def _fail(self, job: Job, error: FastDatastoreError) -> None:
+    def _fail(self, job: Job, error: Exception) -> None:
         """Marks the job; its other requests are called back, its cleanup comes when they are."""
         if job.error is not None:
             return
