@@ -65,7 +65,8 @@ class Driver:
         self._tidying: dict[Job, Job] = {}  # the jobs that tidy up at the server, and the failed ones they do it for
         self._admission: Admission
         parts = remote.concurrency.of(up=False, large=True).limit
-        self._appetite = Appetite(BACKLOG * parts * self._settings.part_size)
+        enough = BACKLOG * parts * self._settings.part_size
+        self._appetite = Appetite(enough, max(enough, self._settings.memory_ceiling))
         self._hedger = Hedger()
         self._uploading: set[Request] = set()  # parts that a second attempt could overtake
         self._hedge_at = 0.0
