@@ -241,7 +241,8 @@ class PutJob(Job):
                 # Now we know. The CRC becomes metadata instead, which can only be given at the start.
                 self._control = [abort_request(self, self._upload_id)]
                 return
-        part_size = plan.part_size_for(self.size, self._part_size)
+        streams = self._remote.concurrency.of(up=True, large=True).limit
+        part_size = plan.part_size_for(self.size, plan.in_whole_rounds(self.size, self._part_size, streams))
         cuts = plan.parts(0, self.size, part_size)
         self._part_count = len(cuts)
         self._todo = [(i + 1, offset, length) for i, (offset, length) in enumerate(cuts)][::-1]
