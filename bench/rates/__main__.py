@@ -24,7 +24,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     verbs = parser.add_subparsers(dest="verb", required=True)
     run = verbs.add_parser("run", help="measure, print tables, write JSON")
     run.add_argument("--workloads", help=f"only these, comma-separated: {', '.join(WORKLOADS)}")
-    run.add_argument("--clients", help="only these (the start of their names), comma-separated")
+    run.add_argument(
+        "--clients", help=f"only these, comma-separated: {', '.join(entrant.name for entrant in ENTRANTS)}"
+    )
     run.add_argument("--repeat", type=int, default=3, help="runs of each client (default: 3)")
     run.add_argument("--seconds", type=float, default=20, help="of each run (default: 20)")
     run.add_argument("--settle", type=float, default=3, help="of these, how many do not count (default: 3)")
@@ -66,9 +68,11 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _entrants(wanted: str | None) -> list[Entrant]:
-    chosen = [entrant for entrant in ENTRANTS if entrant.name.startswith(tuple((wanted or "").split(",")))]
-    if not chosen:
-        raise SystemExit(f"no client is called {wanted}; there are: {'; '.join(entrant.name for entrant in ENTRANTS)}")
+    names = [entrant.name for entrant in ENTRANTS]
+    asked = wanted.split(",") if wanted else names
+    if unknown := [name for name in asked if name not in names]:
+        raise SystemExit(f"no client is called {unknown[0]}; there are: {', '.join(names)}")
+    chosen = [entrant for entrant in ENTRANTS if entrant.name in asked]
     ready = [entrant for entrant in chosen if environments.python(entrant.client.environment) is not None]
     for entrant in chosen:
         if entrant not in ready:

@@ -17,14 +17,14 @@ class Entrant:
     @property
     def name(self) -> str:
         """What the row is called."""
-        return self.client.name if self.setting.name == "default" else f"{self.client.name}, {self.setting.name}"
+        return self.client.name if self.setting.name == "default" else f"{self.client.name} {self.setting.name}"
 
 
 # Objects under way at once, in one call, of clients that would otherwise begin all of them and not have the memory.
 AT_ONCE = 4
 
 _AWSCRT = Client("awscrt", "awscrt_client", "boto3")
-_AWSCRT_CHECKED = Client("awscrt, CRC-64/NVME", "awscrt_client", "boto3")
+_AWSCRT_CHECKED = Client("awscrt CRC-64/NVME", "awscrt_client", "boto3")
 _S5CMD = Client("s5cmd", "s5cmd_client", "programs")
 
 ENTRANTS = (
@@ -33,5 +33,5 @@ ENTRANTS = (
     Entrant(_AWSCRT_CHECKED, Setting(options={"at_once": AT_ONCE, "checksum": True})),
     Entrant(_S5CMD, Setting(options={"workers": AT_ONCE})),
     # 5 parts of 50 MiB at once of each file are its default: 4 Gbit/s up to such a server at most, so it is told.
-    Entrant(_S5CMD, Setting("24 parts of 16 MiB", {"workers": AT_ONCE, "part": 16, "concurrency": 24})),
+    Entrant(_S5CMD, Setting("24x16MiB", {"workers": AT_ONCE, "part": 16, "concurrency": 24})),
 )

@@ -1,7 +1,8 @@
-"""How many downloads of unknown size to begin: enough to fill the link, not so many that their results fill the memory.
+"""How many jobs to begin whose first answer decides what else they ask for: enough to fill the link, not many more.
 
-A GET's size is only known from its reply. Until the first ones have told, few are begun; then the sizes seen so far are
-the guess for those on the way.
+A download's size is only known from its reply. Until the first ones have told, few are begun; then the sizes seen so
+far are the guess for those on the way: their results must not fill the memory. An upload of many parts must have its id
+before it sends them; each of those that are begun would be left behind if we were killed.
 """
 
 from __future__ import annotations
@@ -41,13 +42,14 @@ class Appetite:
     def is_sated(self) -> bool:
         return bool(self._bytes) and self._sum + self._guess > (self._enough if self._unknown else self._most)
 
-    def on_begun(self, job: Job) -> None:
-        self._bytes[job] = self._guess
+    def on_begun(self, job: Job, size: int | None = None) -> None:
+        """It waits for its first answer. `size`: of what it will ask for then; None: unknown."""
+        self._bytes[job] = self._guess if size is None else size
         self._unknown.add(job)
-        self._sum += self._guess
+        self._sum += self._bytes[job]
 
     def on_size(self, job: Job) -> None:
-        """The job's `size` is known now."""
+        """The download's `size` is known now."""
         self._guess += (job.size - self._guess) * (NEWEST if self._known else 1.0)
         self._known = True
         self._unknown.discard(job)
@@ -56,5 +58,6 @@ class Appetite:
             self._bytes[job] = job.size
 
     def on_ended(self, job: Job) -> None:
+        """Nothing that it asks for is unknown any more, and no memory that it takes to be counted."""
         self._unknown.discard(job)
         self._sum -= self._bytes.pop(job, 0.0)

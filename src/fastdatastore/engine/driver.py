@@ -164,6 +164,8 @@ class Driver:
                 if job.size_comes_late:
                     self._appetite.on_begun(job)
                 request = self._next_of_open()
+                if request is not None and request.operation == "CreateMultipartUpload":
+                    self._appetite.on_begun(job, job.size or None)
             if request is None:
                 break
             if not self._admission.admits(request, now):
@@ -330,6 +332,8 @@ class Driver:
                 return
             except FastDatastoreError as error:
                 self._fail(job, error)
+            if request.operation == "CreateMultipartUpload":  # now it has parts to send
+                self._appetite.on_ended(job)
             self._remote.retry_budget.give_back(request.cost or REFUND)
             self._reopen(job)
             self._settle(job)
@@ -409,7 +413,11 @@ class Driver:
     # ---- the end of a job ----
 
     def _reopen(self, job: Job) -> None:
-        if not job.done and job.error is None and job not in self._open:
+        if job.done or job.error is not None or job in self._open:
+            return
+        if self._open and job.began < self._open[0].began:  # what was begun first ends first, and lets go of its memory
+            self._open.appendleft(job)
+        else:
             self._open.append(job)
 
     def _fail(self, job: Job, error: FastDatastoreError) -> None:
@@ -439,10 +447,9 @@ class Driver:
             self._started.add(tidying)
             self._open.append(tidying)
             return
-        if job.size_comes_late:
-            if job.done:
-                self._appetite.on_size(job)
-            self._appetite.on_ended(job)
+        if job.size_comes_late and job.done:
+            self._appetite.on_size(job)
+        self._appetite.on_ended(job)
         job.ended = time.monotonic()
         self._finished.append(job)
 
