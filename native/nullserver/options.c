@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #define THREADS_MAX 64
+#define REPORT_MS_MAX (3600 * 1000)
 
 static const char help[] =
     "fds-nullserver: an S3 server that costs next to nothing, to measure S3 clients against\n"
@@ -21,6 +22,8 @@ static const char help[] =
     "  --memory-limit BYTES  what uploads and objects may hold together (default 4294967296)\n"
     "  --cert FILE --key FILE  serve TLS with this PEM certificate chain and key\n"
     "  --threads N           event loops (default 1)\n"
+    "  --report-ms N         every N ms print \"moved TIME SENT RECEIVED\": seconds of the monotonic clock, bytes of\n"
+    "                        bodies so far\n"
     "  --exit-with-stdin     exit when stdin reaches its end, so as not to outlive the parent process\n"
     "  --allow-any-address   let --host be other than loopback\n"
     "  --help\n"
@@ -72,6 +75,9 @@ static bool apply(fds_ns_options *options, const char *name, const char *value, 
     } else if (strcmp(name, "--memory-limit") == 0) {
         options->memory_limit = number;
         return numeric;
+    } else if (strcmp(name, "--report-ms") == 0) {
+        options->report_ms = number;
+        return numeric && number >= 1 && number <= REPORT_MS_MAX;
     } else if (strcmp(name, "--threads") == 0) {
         options->threads = (int)number;
         return numeric && number >= 1 && number <= THREADS_MAX;

@@ -22,6 +22,7 @@ typedef struct {
     const char *certificate; /* PEM files; NULL: plain HTTP */
     const char *key;
     int threads;
+    uint64_t report_ms; /* 0: no reports */
     bool allow_any_address;
     bool exit_with_stdin;
     fds_ns_shaping_options shaping;

@@ -32,6 +32,18 @@ def test_parts_cover_the_bytes_exactly_and_in_order(start: int, length: int, par
     assert all(size == part_size for _, size in cuts[:-1])
 
 
+@given(st.integers(0, 4 << 30), st.integers(5 * MIB, 16 * MIB), st.integers(1, 400))
+def test_whole_rounds_are_of_parts_of_up_to_twice_the_preferred_size(size: int, preferred: int, streams: int) -> None:
+    part_size = plan.in_whole_rounds(size, preferred, streams)
+    assert preferred <= part_size <= 2 * preferred + plan.PAGE
+    rounds = size // (preferred * streams)
+    assert -(-size // part_size) <= rounds * streams or part_size == preferred
+
+
+def test_a_gib_by_81_streams_is_one_round() -> None:
+    assert -(-1024 * MIB // plan.in_whole_rounds(1024 * MIB, 8 * MIB, 81)) == 81
+
+
 def test_the_largest_object_that_s3_takes_fits() -> None:
     assert plan.part_size_for(plan.MAX_OBJECT, 8 * MIB) == 525 * MIB
     assert plan.part_size_for(80_000 * MIB, 8 * MIB) == 8 * MIB

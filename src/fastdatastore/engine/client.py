@@ -63,7 +63,7 @@ class Client:
             key,
             sink or MemorySink(process.buffer_pool(self.settings)),
             part_size=self.settings.part_size,
-            streams=self.remote.concurrency.of(up=False, large=True).limit,
+            slots=self.remote.concurrency.of(up=False, large=True),
             byte_range=byte_range,
         )
 

@@ -74,7 +74,8 @@ class Driver:
         self._admission: Admission
         parts = remote.concurrency.of(up=False, large=True).limit
         # Half of the ceiling for what is on the way leaves room for a result that is being looked at.
-        self._appetite = Appetite(min(BACKLOG * parts * self._settings.part_size, self._settings.memory_ceiling // 2))
+        room = self._settings.memory_ceiling // 2
+        self._appetite = Appetite(min(BACKLOG * parts * self._settings.part_size, room), room)
         self._hedger = Hedger()
         self._uploading: set[Request] = set()  # parts that a second attempt could overtake
         self._hedge_at = 0.0
@@ -176,6 +177,8 @@ class Driver:
                 if job.size_comes_late:
                     self._appetite.on_begun(job)
                 request = self._next_of_open()
+                if request is not None and request.operation == "CreateMultipartUpload":
+                    self._appetite.on_begun(job, job.size or None)
             if request is None:
                 break
             if not self._admission.admits(request, now):
@@ -345,6 +348,8 @@ class Driver:
                 return
             except Exception as error:
                 self._fail(job, error)
+            if request.operation == "CreateMultipartUpload":  # now it has parts to send
+                self._appetite.on_ended(job)
             self._remote.retry_budget.give_back(request.cost or REFUND)
             self._reopen(job)
             self._settle(job)
@@ -424,7 +429,11 @@ class Driver:
     # ---- the end of a job ----
 
     def _reopen(self, job: Job) -> None:
-        if not job.done and job.error is None and job not in self._open:
+        if job.done or job.error is not None or job in self._open:
+            return
+        if self._open and job.began < self._open[0].began:  # what was begun first ends first, and lets go of its memory
+            self._open.appendleft(job)
+        else:
             self._open.append(job)
 
     def _fail(self, job: Job, error: Exception) -> None:
@@ -454,10 +463,9 @@ class Driver:
             self._started.add(tidying)
             self._open.append(tidying)
             return
-        if job.size_comes_late:
-            if job.done:
-                self._appetite.on_size(job)
-            self._appetite.on_ended(job)
+        if job.size_comes_late and job.done:
+            self._appetite.on_size(job)
+        self._appetite.on_ended(job)
         job.ended = time.monotonic()
         self._finished.append(job)
 

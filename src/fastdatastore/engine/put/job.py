@@ -55,6 +55,7 @@ class PutJob(Upload):
         if resume and condition:  # the object would carry the mark of the write that was begun earlier
             raise errors.ConfigurationError("an upload cannot be resumed on a condition; put it without resume")
         super().__init__(remote, bucket, key, headers, condition)
+        self._uploads = remote.concurrency.of(up=True, large=True)
         self._open_source = open_source
         self._resume = resume
 
@@ -66,7 +67,8 @@ class PutJob(Upload):
             )
         if source.size <= 2 * self.part_size:
             return Single(self, source)
-        part_size = plan.part_size_for(source.size, self.part_size, self.limits.max_parts)
+        preferred = plan.in_whole_rounds(source.size, self.part_size, self._uploads.limit)
+        part_size = plan.part_size_for(source.size, preferred, self.limits.max_parts)
 
         def anew() -> Phase:
             self.resumed = 0
