@@ -473,6 +473,8 @@ class Driver:
             while len(self._queue) and (left := deadline - time.monotonic()) > 0:
                 self._queue.take(left)
             self._queue.cancel()
+            while len(self._queue):
+                self._queue.take(1.0)
         for job in stopped:
             job.release()
         self._started.clear()

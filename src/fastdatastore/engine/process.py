@@ -34,7 +34,9 @@ def buffer_pool(settings: Settings) -> _native.BufferPool:
 
 
 def _close() -> None:
-    for each in _planes.values():
+    with _lock:  # threads that outlive the interpreter's end may still be at it
+        open_ones = list(_planes.values())
+    for each in open_ones:
         each.close()
 
 
