@@ -3,7 +3,9 @@ container, process), refreshed by it when they near their end."""
 
 from __future__ import annotations
 
+import os
 import threading
+import weakref
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +40,7 @@ class CredentialProvider:
         self._lock = threading.RLock()
         self._session: Session | None = None
         self._source: Any = None
+        _providers.add(self)
 
     def __getstate__(self) -> dict[str, Any]:
         return {"_profile": self._profile}
@@ -90,12 +93,31 @@ class CredentialProvider:
             raise NoCredentials("the credentials that were found are incomplete")
         return Credentials(frozen.access_key, frozen.secret_key, frozen.token or None)
 
+    def _after_fork_in_child(self) -> None:
+        """If another thread of the parent was just looking, all locks that it holds stay shut here: those of botocore
+        are left behind with its session."""
+        if self._lock.locked():
+            self._session = self._source = None
+        self._lock = threading.Lock()
+
     def renew(self, rejected: Credentials) -> Credentials:
         """A snapshot after a server called `rejected` expired: the whole chain is asked anew, so that files, caches
         and services are read again. It is `rejected` once more where there is nothing newer."""
         with self._lock:
             self._session = self._source = None
         return self.snapshot()
+
+
+_providers: weakref.WeakSet[CredentialProvider] = weakref.WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    for provider in _providers:
+        provider._after_fork_in_child()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
 class StaticCredentials(CredentialProvider):
