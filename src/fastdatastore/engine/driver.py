@@ -35,6 +35,7 @@ HEDGE_SECONDS = 0.1
 HANGING_ATTEMPTS = 3
 
 # Results in the making, as a multiple of the parts that may be on the way: while one object ends the next one begins.
+# More than the memory ceiling they never are.
 BACKLOG = 2
 
 # After Ctrl-C, or when the caller walks away: how long uploads may take to be aborted.
@@ -65,7 +66,7 @@ class Driver:
         self._tidying: dict[Job, Job] = {}  # the jobs that tidy up at the server, and the failed ones they do it for
         self._admission: Admission
         parts = remote.concurrency.of(up=False, large=True).limit
-        self._appetite = Appetite(BACKLOG * parts * self._settings.part_size)
+        self._appetite = Appetite(min(BACKLOG * parts * self._settings.part_size, self._settings.memory_ceiling))
         self._hedger = Hedger()
         self._uploading: set[Request] = set()  # parts that a second attempt could overtake
         self._hedge_at = 0.0
