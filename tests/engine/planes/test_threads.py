@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+import pytest
+
 from tests.engine.planes.caller import Caller
 from tests.support.scripted_server import Reply, ScriptedServer
 
@@ -32,7 +34,9 @@ def together(*works: Callable[[], None]) -> None:
         raise errors[0]
 
 
-def test_every_attempt_is_reported_once_however_many_threads_use_a_queue(caller: Caller) -> None:
+def test_every_attempt_is_reported_once_however_many_threads_use_a_queue() -> None:
+    # A queue is one waiter's. In C more of them must do no harm all the same.
+    caller = Caller(pytest.importorskip("fastdatastore._native"))
     wanted = {f"{thread}/{turn}/{i}" for thread in range(THREADS) for turn in range(TURNS) for i in range(BATCH)}
     reported: list[str] = []
     all_in = threading.Event()
@@ -70,7 +74,7 @@ def test_every_attempt_is_reported_once_however_many_threads_use_a_queue(caller:
 def test_a_plane_that_is_closed_while_threads_submit_refuses_or_reports(caller: Caller) -> None:
     def work(url: str) -> None:
         queue = caller.module.Queue(caller.plane)
-        for i in range(1000):
+        for i in range(100):
             try:
                 queue.submit([caller.order(url, tag=i)])
             except RuntimeError:

@@ -90,7 +90,7 @@ class Completions:
             KeyError: No attempt of this tag waits for one.
         """
         with self._lock:
-            for attempt in list(self.in_flight.values()):  # others may be added meanwhile
+            for attempt in self.in_flight.values():
                 if attempt.tag is tag and attempt.paused:
                     attempt.paused = False
                     attempt.direct(target, download_crc)

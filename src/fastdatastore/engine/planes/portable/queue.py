@@ -65,7 +65,7 @@ class Queue:
 
     def cancel(self, tag: object = _ALL, /) -> None:
         """Those with this tag, or all; each is still reported."""
-        attempts = list(self._completions.in_flight.values())  # other threads may submit meanwhile
+        attempts = self._completions.in_flight.values()
         self._plane.cancel([attempt for attempt in attempts if tag is _ALL or attempt.tag is tag])
 
     def progress(self) -> list[tuple[object, int]]:
