@@ -154,7 +154,7 @@ int main(int argc, char **argv) {
     SSL_CTX *context = NULL;
     if (options.certificate && !(context = fds_ns_tls_context(options.certificate, options.key)))
         return EXIT_BAD_OPTIONS;
-    fds_ns_store *store = fds_ns_store_new(options.memory_limit);
+    fds_ns_store *store = fds_ns_store_new(options.memory_limit, options.part_min);
     int status = EXIT_FAILURE;
     if (!store || !catch_signals() || (options.mode == FDS_NS_FIXED && !fds_ns_pattern_make()))
         fputs("fds-nullserver: cannot start: out of memory or descriptors\n", stderr);

@@ -19,6 +19,7 @@ typedef struct {
     uint16_t port;
     uint64_t object_size;    /* bytes */
     uint64_t memory_limit;   /* bytes */
+    uint64_t part_min;       /* bytes of every part but the last */
     const char *certificate; /* PEM files; NULL: plain HTTP */
     const char *key;
     int threads;

@@ -497,6 +497,8 @@ class Driver:
             while len(self._queue) and (left := deadline - time.monotonic()) > 0:
                 self._queue.take(left)
             self._queue.cancel()
+            while len(self._queue):
+                self._queue.take(1.0)
         # A traceback may keep this driver, and a job and its requests keep each other: none of them may keep memory.
         for waiting in (self._open, self._ready, self._later, self._uploading, self._started):
             waiting.clear()

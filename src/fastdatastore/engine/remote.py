@@ -79,9 +79,9 @@ class Remote:
     def check_fork(self) -> None:
         """In a forked child: forgets the parent's requests in flight, which would be counted for ever."""
         if self._pid != os.getpid():
-            self._pid = os.getpid()
             self._lock = threading.Lock()
             self._learn_anew()
+            self._pid = os.getpid()  # last: another thread of the child must not go on with what is the parent's
 
     def throttle(self, bucket: str) -> Throttle:
         """What is known of a bucket's request rate."""

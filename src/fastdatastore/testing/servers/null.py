@@ -55,6 +55,7 @@ def start(
     mode: Literal["store", "fixed", "sink"] = "store",
     object_size: int | None = None,
     memory_limit: int | None = None,
+    part_min: int | None = None,
     latency_ms: float = 0,
     jitter_ms: float = 0,
     down_mb_per_s: float = 0,
@@ -80,6 +81,7 @@ def start(
         mode: `store` keeps objects in memory, `fixed` answers GETs with a pattern, `sink` swallows PUTs.
         object_size: size of every object of `fixed`, in bytes.
         memory_limit: for the objects of `store`, in bytes.
+        part_min: least size of every part of an upload but its last, in bytes; S3's is 5 MiB.
         latency_ms: least time from a request's last byte to its reply's first, in milliseconds.
         jitter_ms: up to so much more, evenly distributed, in milliseconds.
         down_mb_per_s: to each connection, in MB/s (10^6 bytes a second).
@@ -127,6 +129,8 @@ def start(
             argv += ["--object-size", str(object_size)]
         if memory_limit is not None:
             argv += ["--memory-limit", str(memory_limit)]
+        if part_min is not None:
+            argv += ["--part-min", str(part_min)]
         if started.certificate:
             argv += ["--cert", started.certificate.cert_file, "--key", started.certificate.key_file]
         started.processes.spawn(_PROCESS, argv, hold_stdin=True)
