@@ -203,8 +203,8 @@ def _headers(
     if encryption := encryption or at.encryption:
         headers += (("x-amz-server-side-encryption", encryption),)
     for name, value in headers:
-        if any(c < " " or c == "\x7f" for c in value):
-            raise errors.ConfigurationError(f"{name} must not hold control characters, got {value!r}")
+        if not (value.isascii() and value.isprintable()):
+            raise errors.ConfigurationError(f"{name} must be of printable ASCII characters, got {value!r}")
     return headers
 
 
