@@ -179,7 +179,6 @@ def test_a_fork_while_another_thread_looks_for_credentials(tmp_path: Path, monke
     monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
     provider = CredentialProvider()
-    provider.session()
     thread = threading.Thread(target=provider.snapshot)
     thread.start()
     time.sleep(0.3)
