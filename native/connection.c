@@ -6,9 +6,6 @@
 #include "request.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,29 +21,6 @@
 
 /* A waiter that is awake answers a pause within milliseconds. */
 #define PARKED_AFTER FDS_SECOND
-
-/* RFC 8305 recommends 250 ms between two addresses. */
-#define HEAD_START (250 * FDS_MS)
-
-static int new_socket(int family) {
-#ifdef SOCK_CLOEXEC
-    int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-#else
-    int fd = socket(family, SOCK_STREAM, 0);
-    if (fd >= 0) {
-        fcntl(fd, F_SETFD, FD_CLOEXEC);
-        fcntl(fd, F_SETFL, O_NONBLOCK);
-    }
-#endif
-    if (fd < 0)
-        return -1;
-    int on = 1;
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-#ifdef SO_NOSIGPIPE
-    setsockopt(fd, SOL_SOCKET, SO_NOSIGPIPE, &on, sizeof on);
-#endif
-    return fd;
-}
 
 void fds_connection_want(fds_connection *connection, int interest) {
     fds_poller *poller = connection->pool->loop->poller;
@@ -92,7 +66,7 @@ static void park(fds_connection *connection, bool parked) {
     connection->parked = parked;
 }
 
-static void destroy(fds_connection *connection) {
+void fds_connection_destroy(fds_connection *connection) {
     fds_hostpool *pool = connection->pool;
     park(connection, false);
     if (connection->state == FDS_IDLE)
@@ -121,20 +95,20 @@ static void destroy(fds_connection *connection) {
 void fds_connection_close(fds_connection *connection) {
     if (connection->tls)
         fds_tls_close(connection->tls);
-    destroy(connection);
+    fds_connection_destroy(connection);
 }
 
 void fds_connection_fail(fds_connection *connection, fds_outcome outcome, const char *why) {
     fds_loop *loop = connection->pool->loop;
     fds_attempt *attempt = connection->attempt;
-    destroy(connection);
+    fds_connection_destroy(connection);
     if (!attempt)
         return;
     fds_attempt_fail(attempt, outcome, "%s", why);
     fds_loop_finish(loop, attempt);
 }
 
-static void idle(fds_connection *connection) {
+void fds_connection_idle(fds_connection *connection) {
     fds_hostpool *pool = connection->pool;
     connection->state = FDS_IDLE;
     connection->progress = pool->loop->now;
@@ -150,7 +124,7 @@ void fds_connection_finish(fds_connection *connection, fds_outcome outcome, bool
     connection->attempt = NULL;
     connection->served = true;
     if (keep)
-        idle(connection);
+        fds_connection_idle(connection);
     else
         fds_connection_close(connection);
     fds_loop_finish(pool->loop, attempt);
@@ -203,7 +177,7 @@ void fds_connection_hash(fds_connection *connection) {
         begin_to_send(connection);
 }
 
-static void begin(fds_connection *connection) {
+void fds_connection_begin(fds_connection *connection) {
     fds_attempt *attempt = connection->attempt;
     attempt->started = connection->pool->loop->now;
     attempt->reused = connection->served;
@@ -228,7 +202,7 @@ static void begin(fds_connection *connection) {
 void fds_connection_serve(fds_connection *connection, fds_attempt *attempt) {
     connection->attempt = attempt;
     memcpy(attempt->peer, connection->peer, sizeof attempt->peer);
-    begin(connection);
+    fds_connection_begin(connection);
 }
 
 void fds_connection_proceed(fds_connection *connection) {
@@ -238,178 +212,6 @@ void fds_connection_proceed(fds_connection *connection) {
     connection->progress = connection->pool->loop->now;
     fds_connection_want(connection, FDS_READABLE | (connection->sending ? FDS_WRITABLE : 0));
     fds_connection_ready(connection, FDS_READABLE);
-}
-
-/* ---- connecting ---- */
-
-/* One that still waits for its address, with or without a request. */
-static fds_connection *find_connecting(const fds_hostpool *pool, bool with_attempt) {
-    for (fds_connection *connection = pool->connections; connection; connection = connection->next)
-        if (connection->state == FDS_CONNECTING && (connection->attempt != NULL) == with_attempt)
-            return connection;
-    return NULL;
-}
-
-static void move_attempt(fds_connection *from, fds_connection *to) {
-    to->attempt = from->attempt;
-    from->attempt = NULL;
-    memcpy(to->attempt->peer, to->peer, sizeof to->peer);
-}
-
-/* Goes on to the next address for the same attempt, or reports the failure when each has had its turn. */
-static void connect_failed(fds_connection *connection, const char *why) {
-    fds_hostpool *pool = connection->pool;
-    fds_attempt *attempt = connection->attempt;
-    fds_hostpool_address_failed(pool, connection->address);
-    if (attempt && ++attempt->addresses_tried >= (int)pool->address_count) {
-        fds_connection *slow = find_connecting(pool, false);
-        if (slow) {
-            move_attempt(connection, slow);
-            attempt = NULL;
-        }
-    }
-    destroy(connection);
-    if (!attempt)
-        return;
-    if (attempt->addresses_tried < (int)pool->address_count) {
-        fds_connection_open(pool, attempt);
-        return;
-    }
-    fds_hostpool_addresses_failed(pool);
-    fds_attempt_fail(attempt, FDS_CONNECT_FAILED, "cannot connect to %s: %s", attempt->peer, why);
-    fds_loop_finish(pool->loop, attempt);
-}
-
-/* An address that is slow to answer is not waited for when there are others (RFC 8305, "Happy Eyeballs"): the request
- * goes on to the next one, and comes back should this one answer first. */
-static void try_next_address(fds_connection *connection) {
-    fds_hostpool *pool = connection->pool;
-    fds_attempt *attempt = connection->attempt;
-    if (!attempt || attempt->addresses_tried + 1 >= (int)pool->address_count ||
-        fds_hostpool_is_full(pool))
-        return;
-    fds_hostpool_address_failed(pool, connection->address);
-    attempt->addresses_tried++;
-    connection->attempt = NULL;
-    fds_connection_open(pool, attempt);
-}
-
-/* It can take a request: its own, or one that waits for another address. */
-static void connection_stands(fds_connection *connection) {
-    fds_hostpool *pool = connection->pool;
-    if (!connection->attempt) {
-        fds_hostpool_address_works(pool, connection->address);
-        fds_connection *other = find_connecting(pool, true);
-        if (!other) {
-            idle(connection);
-            return;
-        }
-        move_attempt(other, connection);
-    }
-    begin(connection);
-}
-
-static void shake_hands(fds_connection *connection) {
-    switch (fds_tls_handshake(connection->tls)) {
-    case FDS_IO_OK:
-        connection_stands(connection);
-        return;
-    case FDS_IO_WANT_READ:
-        fds_connection_want(connection, FDS_READABLE);
-        return;
-    case FDS_IO_WANT_WRITE:
-        fds_connection_want(connection, FDS_WRITABLE);
-        return;
-    default: {
-        char why[200];
-        fds_tls_error(connection->tls, why, sizeof why);
-        if (fds_tls_refused(connection->tls))
-            fds_connection_fail(connection, FDS_TLS_FAILED, why);
-        else /* a server that is busy or going down hangs up, too: that is no verdict on its certificate */
-            connect_failed(connection, why);
-    }
-    }
-}
-
-static void connected(fds_connection *connection) {
-    int error = 0;
-    socklen_t size = sizeof error;
-    if (getsockopt(connection->fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0)
-        error = errno;
-    if (error) {
-        connect_failed(connection, strerror(error));
-        return;
-    }
-    const fds_endpoint *endpoint = connection->pool->endpoint;
-    if (!endpoint->tls) {
-        connection_stands(connection);
-        return;
-    }
-    connection->state = FDS_HANDSHAKING;
-    connection->progress = connection->pool->loop->now;
-    connection->tls = fds_tls_new(endpoint->tls, connection->fd, endpoint->host);
-    if (!connection->tls)
-        fds_connection_fail(connection, FDS_NO_MEMORY, "cannot make a TLS session");
-    else
-        shake_hands(connection);
-}
-
-/* The next address in turn, one in quarantine only when all are. */
-static size_t choose_address(fds_hostpool *pool) {
-    for (size_t i = 0; i < pool->address_count; i++) {
-        size_t at = (pool->next_address + i) % pool->address_count;
-        if (pool->dead_until[at] <= pool->loop->now) {
-            pool->next_address = at + 1;
-            return at;
-        }
-    }
-    return pool->next_address++ % pool->address_count;
-}
-
-void fds_connection_open(fds_hostpool *pool, fds_attempt *attempt) {
-    fds_connection *connection = calloc(1, sizeof *connection);
-    char *in = malloc(FDS_HEAD_MAX);
-    if (!connection || !in) {
-        free(connection);
-        free(in);
-        fds_attempt_fail(attempt, FDS_NO_MEMORY, "out of memory for a connection");
-        fds_loop_finish(pool->loop, attempt);
-        return;
-    }
-    connection->in = in;
-    connection->pool = pool;
-    connection->attempt = attempt;
-    connection->interest = -1;
-    connection->state = FDS_CONNECTING;
-    connection->progress = pool->loop->now;
-    connection->address = choose_address(pool);
-    connection->next = pool->connections;
-    if (pool->connections)
-        pool->connections->previous = connection;
-    pool->connections = connection;
-    pool->connection_count++;
-
-    const fds_address *address = &pool->addresses[connection->address];
-    fds_address_text(address, connection->peer, sizeof connection->peer);
-    memcpy(attempt->peer, connection->peer, sizeof attempt->peer);
-    connection->fd = new_socket(address->address.ss_family);
-    if (connection->fd < 0) {
-        int error = errno;
-        if (error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM) {
-            destroy(connection);
-            fds_hostpool_starve(pool, attempt, error);
-            return;
-        }
-        connect_failed(connection, strerror(error)); /* no IPv6 here: the next address may be of another family */
-        return;
-    }
-    pool->starved_since = 0;
-    if (connect(connection->fd, (const struct sockaddr *)&address->address, address->size) == 0)
-        connected(connection);
-    else if (errno == EINPROGRESS)
-        fds_connection_want(connection, FDS_WRITABLE);
-    else
-        connect_failed(connection, strerror(errno));
 }
 
 /* ---- events ---- */
@@ -429,10 +231,10 @@ static void come_again(fds_connection *connection) {
 void fds_connection_ready(fds_connection *connection, int ready) {
     switch (connection->state) {
     case FDS_CONNECTING:
-        connected(connection);
+        fds_connect_answered(connection);
         return;
     case FDS_HANDSHAKING:
-        shake_hands(connection);
+        fds_connect_shake_hands(connection);
         return;
     case FDS_ACTIVE:
         /* Sending may have asked for FDS_READABLE alone. */
@@ -473,16 +275,8 @@ void fds_connection_tick(fds_connection *connection) {
     char why[120];
     switch (connection->state) {
     case FDS_CONNECTING:
-        if (quiet > endpoint->connect_timeout) {
-            snprintf(why, sizeof why, "no answer within %.1f s", (double)endpoint->connect_timeout / FDS_SECOND);
-            connect_failed(connection, why);
-        } else if (quiet > HEAD_START) {
-            try_next_address(connection);
-        }
-        return;
     case FDS_HANDSHAKING:
-        if (quiet > endpoint->connect_timeout)
-            connect_failed(connection, "the TLS handshake made no progress");
+        fds_connect_tick(connection, quiet);
         return;
     case FDS_ACTIVE: {
         int64_t limit = connection->attempt->stall_timeout;

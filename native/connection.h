@@ -68,7 +68,13 @@ void fds_connection_tick(fds_connection *connection);    /* looks at the timeout
 void fds_connection_fail(fds_connection *connection, fds_outcome outcome, const char *why);
 void fds_connection_close(fds_connection *connection); /* one without an attempt */
 
-/* Between connection.c, send.c and receive.c. */
+/* Between connection.c, connect.c, send.c and receive.c. */
+void fds_connect_answered(fds_connection *connection);    /* the address has, or refuses */
+void fds_connect_shake_hands(fds_connection *connection); /* goes on with it */
+void fds_connect_tick(fds_connection *connection, int64_t quiet);
+void fds_connection_begin(fds_connection *connection); /* it stands: its attempt's turn */
+void fds_connection_idle(fds_connection *connection);  /* it stands, and has no attempt */
+void fds_connection_destroy(fds_connection *connection);
 void fds_connection_send(fds_connection *connection);
 bool fds_connection_receive(fds_connection *connection); /* false: the attempt has ended, the connection may be gone */
 void fds_connection_want(fds_connection *connection, int interest);
