@@ -80,7 +80,7 @@ def test_fds_sweep_resume(fds: Fds, s3_server: RunningServer, bucket: str, tmp_p
 def test_fds_sweep_resume_of_a_file_that_is_not_there(fds: Fds, s3_server: RunningServer, bucket: str) -> None:
     done = fds("sweep", "--resume", "/no/such/file", f"s3://{bucket}/key", **s3_server.env())
     assert done.returncode == 1
-    assert done.stderr.startswith("fds: cannot read /no/such/file")
+    assert done.stderr == "fds: there is no file /no/such/file; check the path\n"
 
 
 @pytest.mark.parametrize(
