@@ -14,7 +14,6 @@ from fastdatastore.errors import ConfigurationError, LocalFileError, LocalFileNo
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-
 _CRC_STEP = 16 << 20
 
 

@@ -85,7 +85,7 @@ class IteratorStream:
                     chunk = next(self._chunks)
                 except StopIteration:
                     break
-                self._rest = _bytes_of(chunk)
+                self._rest = bytes_of(chunk)
                 continue
             step = min(length - at, self._rest.nbytes)
             view[at : at + step] = self._rest[:step]
@@ -96,12 +96,3 @@ class IteratorStream:
         self._rest = memoryview(b"")
         if isinstance(self._chunks, Generator):  # not read to its end, it shall let go of what it holds
             self._chunks.close()
-
-
-def _bytes_of(chunk: Buffer) -> memoryview:
-    try:
-        return bytes_of(chunk)
-    except TypeError:
-        raise ConfigurationError(
-            f"a stream's iterable must give bytes-like objects, got a {type(chunk).__name__}"
-        ) from None

@@ -164,10 +164,10 @@ def parts_request(job: Job, upload_id: str, after: str = "") -> Request:
     return Request(job, "ListParts", "GET", job.bucket, job.key, query=query, expected=(404,))
 
 
-def abort_request(job: Job, upload_id: str) -> Request:
+def abort_request(job: Job, upload_id: str, expected: tuple[int, ...] = (404,)) -> Request:
     """Ends the upload `upload_id` of the job's key; it is no error when it has ended already."""
     query = (("uploadId", upload_id),)
-    return Request(job, "AbortMultipartUpload", "DELETE", job.bucket, job.key, query=query, expected=(404,))
+    return Request(job, "AbortMultipartUpload", "DELETE", job.bucket, job.key, query=query, expected=expected)
 
 
 class AbortJob(Job):

@@ -250,7 +250,7 @@ class S3(Face):
 
     def put_stream(
         self,
-        key: str | None,
+        key: str | S3PutObject | None,
         stream: Streamable,
         overwrite: bool = True,
         content_type: str | None = None,

@@ -154,8 +154,9 @@ class Multipart:
         if (CHECKSUM_PREFIX + "algorithm", PREFERRED.upper()) in request.headers:
             self._checksums = upload.learnt.checksums = CHECKSUM_PREFIX + "algorithm" in report.headers
             if not self._checksums and self._supply.can_be_read_again:
-                # Now we know. The CRC becomes metadata instead, which can only be given at the start.
-                self._control.append(abort_request(upload, upload_id))
+                # Now we know. The CRC becomes metadata instead, which can only be given at the start. Should these
+                # credentials not be allowed to abort, it stays behind without a part.
+                self._control.append(abort_request(upload, upload_id, expected=(403, 404)))
                 return
         self._takes_parts = True
 

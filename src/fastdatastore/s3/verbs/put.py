@@ -68,7 +68,7 @@ def put(
 
 def put_stream(
     at: Context,
-    key: str | None,
+    key: str | S3PutObject | None,
     stream: Streamable,
     overwrite: bool,
     content_type: str | None,
