@@ -6,6 +6,7 @@ Each in a process of its own, since Metaflow changes what our errors are. Its ow
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 import subprocess
@@ -134,6 +135,40 @@ assert parallel_map(work, range(6), max_parallel=3) == [(str(i), 20 << 20) for i
 assert sorted(found.key for found in s3.list_paths()) == [*"012345", "whole"]
 """
     _run(script, tmp_path, f"s3://{bucket}", **s3_server.env())
+
+
+def test_a_provider_that_an_extension_brings_signs_in(s3_server: RunningServer, bucket: str, tmp_path: Path) -> None:
+    script = """
+import json, sys
+import botocore.session, metaflow.plugins
+from botocore.exceptions import ClientError
+from fastdatastore import S3
+
+made = []
+
+class Extensions:
+    name = "extensions"
+
+    @staticmethod
+    def get_client(module, with_error=False, role_arn=None, session_vars=None, client_params=None):
+        made.append(botocore.session.Session().create_client(module, **json.loads(sys.argv[2])))
+        return (made[-1], ClientError) if with_error else made[-1]
+
+metaflow.plugins.AWS_CLIENT_PROVIDERS.append(Extensions)
+for _ in range(3):
+    with S3(s3root=sys.argv[1]) as s3:
+        s3.put_many([("a", "1"), ("b", "2")])
+        assert [got.text for got in s3.get_all()] == ["1", "2"]
+assert len(made) == 1
+"""
+    server = {
+        "endpoint_url": s3_server.url,
+        "region_name": s3_server.region,
+        "aws_access_key_id": s3_server.access_key,
+        "aws_secret_access_key": s3_server.secret_key,
+    }
+    variables = {"METAFLOW_DEFAULT_AWS_CLIENT_PROVIDER": "extensions", "AWS_EC2_METADATA_DISABLED": "true"}
+    _run(script, tmp_path, f"s3://{bucket}", json.dumps(server), **variables)
 
 
 FLOW = """

@@ -58,15 +58,19 @@ def test_an_argument_wins_over_metaflow_and_metaflow_over_aws(alone: Setter) -> 
     assert _endpoint(endpoint_url="http://argument:1") == "http://argument:1"
 
 
-def test_metaflows_files_are_read_where_metaflow_is_installed(alone: Setter, tmp_path: Path) -> None:
+def test_metaflows_files_are_read_where_metaflow_is_installed(
+    alone: Setter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     user = tmp_path / "home" / "config_p.json"
     user.parent.mkdir()
     user.write_text(json.dumps({"METAFLOW_S3_ENDPOINT_URL": "http://user:1", "METAFLOW_TEMPDIR": "/from/user"}))
     alone(METAFLOW_HOME=str(user.parent), METAFLOW_PROFILE="p")
     assert (_endpoint(), S3()._tmproot) == ("http://user:1", "/from/user")
-    project = tmp_path / ".metaflow" / "config.json"
-    project.parent.mkdir()
+    project = tmp_path / "project" / ".metaflow" / "config.json"
+    project.parent.mkdir(parents=True)
     project.write_text(json.dumps({"METAFLOW_S3_ENDPOINT_URL": "http://project:1"}))
+    (tmp_path / "project" / "deeper").mkdir()
+    monkeypatch.chdir(tmp_path / "project" / "deeper")
     assert (_endpoint(), S3()._tmproot) == ("http://project:1", "/from/user")
     assert "metaflow" not in sys.modules
 

@@ -49,9 +49,9 @@ def _run(name: str, python: Path, arguments: argparse.Namespace) -> bool:
             variables["MINIO_TEST"] = "1"
         if name in expected.NO_DEFAULT_CONTENT_TYPE:
             variables["BOTOCORE_EXPERIMENTAL__PLUGINS"] = "content_type=tests.upstream.content_type"
-        subprocess.run(command, cwd=where, env=variables, check=False)
+        done = subprocess.run(command, cwd=where, env=variables, check=False)
         if not report.exists():
-            print(f"{name}: pytest did not get to the end")
+            print(f"{name}: pytest did not get to the end (status {done.returncode})")
             return False
         cannot = expected.CANNOT.get(name, {}) | ({} if arguments.all_data else expected.SKIPPED)
         return _judge(name, list(suite.outcomes(report)), cannot, selected=bool(arguments.pytest))

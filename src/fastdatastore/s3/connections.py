@@ -146,7 +146,9 @@ def _surroundings() -> tuple[Any, ...]:
         sorted(
             (name, value)
             for name, value in os.environ.items()
-            if name.startswith(("AWS_", "FDS_", "SSL_CERT_")) or name.upper().endswith("_PROXY") or name == "HOME"
+            if name.startswith(("AWS_", "FDS_", "SSL_CERT_"))
+            or name.upper().endswith("_PROXY")
+            or name in ("HOME", "REQUESTS_CA_BUNDLE")
         )
     )
     files = (

@@ -10,6 +10,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping
+from functools import cache, lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,7 @@ def signs_in_by_itself() -> bool:
     """Only Metaflow can make its S3 client: by an extension's provider, or in its sandbox."""
     provider = _value("DEFAULT_AWS_CLIENT_PROVIDER") or "boto3"
     sandbox = str(_value("AWS_SANDBOX_ENABLED") or "").lower() not in ("", "0", "false")
-    return (provider != "boto3" or sandbox) and find_spec("metaflow") is not None
+    return (provider != "boto3" or sandbox) and _is_installed()
 
 
 def _value(name: str) -> Any:
@@ -65,9 +66,12 @@ def _value(name: str) -> Any:
     name = f"METAFLOW_{name}"
     if name in os.environ:
         return os.environ[name]
-    if find_spec("metaflow") is None:
-        return None
-    return _file(_of_project()).get(name, _file(_of_user()).get(name))
+    home, profile = os.environ.get("METAFLOW_HOME", "~/.metaflowconfig"), os.environ.get("METAFLOW_PROFILE")
+    try:
+        here = Path.cwd()
+    except FileNotFoundError:  # it was removed: then there is no project
+        here = Path("/")
+    return _files(here, Path(home).expanduser(), profile).get(name)
 
 
 def _mapping(name: str) -> Mapping[str, Any]:
@@ -82,22 +86,25 @@ def _mapping(name: str) -> Mapping[str, Any]:
     return value
 
 
-def _of_project() -> Path | None:
-    """config.json in the nearest .metaflow directory, from the working directory upwards."""
-    here = Path.cwd()
-    found = (up / ".metaflow" for up in (here, *here.parents) if (up / ".metaflow").is_dir())
-    directory = next(found, None)
-    return directory / "config.json" if directory else None
+@lru_cache(maxsize=8)  # Metaflow, too, reads them once in a process
+def _files(here: Path, home: Path, profile: str | None) -> Mapping[str, Any]:
+    """What the configuration files say: of the user, and above it of the project, in the nearest .metaflow upwards."""
+    if not _is_installed():
+        return {}
+    found = _read(home / (f"config_{profile}.json" if profile else "config.json"))
+    for up in (here, *here.parents):
+        if (up / ".metaflow").is_dir():
+            return {**found, **_read(up / ".metaflow" / "config.json")}
+    return found
 
 
-def _of_user() -> Path:
-    profile = os.environ.get("METAFLOW_PROFILE")
-    home = Path(os.environ.get("METAFLOW_HOME", "~/.metaflowconfig")).expanduser()
-    return home / (f"config_{profile}.json" if profile else "config.json")
+@cache
+def _is_installed() -> bool:
+    return find_spec("metaflow") is not None
 
 
-def _file(path: Path | None) -> Mapping[str, Any]:
+def _read(path: Path) -> Mapping[str, Any]:
     try:
-        return json.loads(path.read_text(encoding="utf-8")) if path and path.exists() else {}
+        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     except (OSError, ValueError) as error:
         raise ConfigurationError(f"Metaflow's configuration {path} cannot be read: {error}") from None

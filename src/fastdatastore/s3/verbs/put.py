@@ -63,6 +63,8 @@ def put(
     upload = Upload(name or "", at.root.place(name), content, _headers(at, content_type, metadata, None))
     if overwrite or not (yield from _existing([upload.place])):
         yield Step([_job(at, upload, resume)])
+    elif isinstance(content, (RawIOBase, BufferedIOBase)):
+        content.close()
     return upload.place.url
 
 

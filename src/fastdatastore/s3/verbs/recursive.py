@@ -53,8 +53,8 @@ def _look_beside(empty: list[ListJob]) -> Steps[None]:
     for job in beside:
         if job.entries:
             warnings.warn(
-                f"there is nothing below s3://{job.bucket}/{job.prefix}/, but there are keys that begin so, such as "
-                f"{job.entries[0].key!r}: to get these say raw_prefixes=True",
+                f"there is nothing below s3://{job.bucket}/{job.prefix}, but there are keys that begin like it, such "
+                f"as {job.entries[0].key!r}: to get these say raw_prefixes=True",
                 UserWarning,
                 stacklevel=5,
             )
