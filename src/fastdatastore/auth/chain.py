@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 import os
 import random
 import threading
@@ -167,12 +168,11 @@ class Chain:
         with family.turn(self._identity) as shelf:
             shared = shelf.read()
             if shared is not None and shared != old and shared.expires > time.time() + MARGIN_SECONDS:
-                return _held(shared, shared.expires)
+                return _held(shared, None if shared.expires == math.inf else shared.expires)
             if rejected is not None:
                 self._session = self._source = None  # files, caches and services are read again
             grant, expires = self._from_botocore()
-            if expires is not None:
-                shelf.write(grant)
+            shelf.write(grant)
         return _held(grant, expires)
 
     def _from_botocore(self) -> tuple[Grant, float | None]:
@@ -244,7 +244,7 @@ def granted_by(source: Any) -> tuple[Grant, float | None]:
         raise NoCredentials("the credentials that were found are incomplete")
     expiry = getattr(source, "_expiry_time", None)
     expires = expiry.timestamp() if expiry is not None else None
-    return Grant(frozen.access_key, frozen.secret_key, frozen.token or "", expires or 0.0), expires
+    return Grant(frozen.access_key, frozen.secret_key, frozen.token or "", expires or math.inf), expires
 
 
 def _held(grant: Grant, expires: float | None) -> Held:

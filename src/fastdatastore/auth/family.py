@@ -1,7 +1,7 @@
 """What a process and its forked children share: temporary credentials, so that a service is asked once for all of them.
 
-They are kept in anonymous memory that the children inherit: never on a disk, and gone with the last process. It is made
-by the first fork. Where the system has no such memory each process asks for itself.
+They are kept in anonymous memory that the children inherit: never on a disk, and gone with the last process.
+Where the system has no such memory each process asks for itself.
 """
 
 from __future__ import annotations
@@ -23,13 +23,15 @@ except ImportError:  # Windows, which has no fork either
 PATIENCE_SECONDS = 10.0
 _LOOK_SECONDS = 0.02
 
+_IS_POSSIBLE = hasattr(os, "memfd_create") and fcntl is not None
+
 _descriptor = -1
 _inode = (0, 0)  # device and number: a daemon closes all descriptors, and opens files of its own under their numbers
 
 
 @dataclass(frozen=True)
 class Grant:
-    """Credentials as a service gave them; without a session token `token` is "". `expires` is of time.time()."""
+    """Credentials as they were given; `token` "": without one; `expires` of time.time(), inf: nobody knows when."""
 
     access_key: str = field(repr=False)
     secret_key: str = field(repr=False)
@@ -72,6 +74,8 @@ class Shelf:
 @contextlib.contextmanager
 def turn(identity: str) -> Iterator[Shelf]:
     """Waits until no other process of the family is asking, then gives the shelf. For one thread at a time."""
+    if _IS_POSSIBLE:
+        _make()  # before a child is there that would have to wait for this turn
     memory = _memory()
     is_ours = memory >= 0 and _take_turn(memory)
     try:
@@ -114,5 +118,5 @@ def _make() -> None:
             _inode = stat.st_dev, stat.st_ino
 
 
-if hasattr(os, "memfd_create") and fcntl is not None:
+if _IS_POSSIBLE:
     os.register_at_fork(before=_make)
