@@ -139,7 +139,10 @@ class Client:
             self._has_looked = True
         async with aclosing(Driver(self.remote, on_turn).arun(jobs)) as ended:
             async for job in ended:
-                yield cast(J, job)
+                try:
+                    yield cast(J, job)
+                except Exception as error:
+                    await ended.athrow(error)
 
     def run_one(self, job: J) -> J:
         """Runs one job.

@@ -43,6 +43,8 @@ WATCH_SECONDS = 0.1
 # After Ctrl-C, or when the caller walks away: how long uploads may take to be aborted.
 FAREWELL_SECONDS = 0.5
 LAST_ABORT_SECONDS = 0.3
+# The same after an error: nobody waits for a prompt, and a server under load takes its time.
+TIDY_SECONDS = 5.0
 
 
 class Driver:
@@ -80,6 +82,7 @@ class Driver:
         self._uploading: set[Request] = set()  # parts that a second attempt could overtake
         self._hedge_at = 0.0
         self._trickles = Trickles(self._settings.stall_timeout, time.monotonic())
+        self._is_hurried = True  # when it ends early: an interrupt, for all we know
         self._pid = os.getpid()
 
     def __repr__(self) -> str:
@@ -100,7 +103,8 @@ class Driver:
         """Yields each job when it is done or has failed (job.error), in the order in which they end.
 
         Jobs are drawn from `jobs` as there is room, so it may be endless. When the caller stops early (or is
-        interrupted) what is on the way is cancelled, uploads are aborted, and all memory is let go.
+        interrupted) what is on the way is cancelled, uploads are aborted, and all memory is let go. A caller whom an
+        error stops throws it in here: then there is time for all aborts.
         """
         source = iter(jobs)
         exhausted = False
@@ -117,6 +121,9 @@ class Driver:
                 if exhausted and not self._started and not self._finished:
                     return
                 self._take(self._patience())
+        except Exception:
+            self._is_hurried = False
+            raise
         finally:
             self._farewell()
 
@@ -150,6 +157,9 @@ class Driver:
                     may_wait = False
                     raise
                 self._take(0.0 if len(self._queue) else min(patience, 0.0))
+        except Exception:
+            self._is_hurried = False
+            raise
         finally:
             if may_wait and self._started and os.getpid() == self._pid:
                 await waiting.in_a_thread(self._farewell)
@@ -488,8 +498,8 @@ class Driver:
             self._call_off()
 
     def _call_off(self) -> None:
-        """Cancels what is on the way and aborts uploads, within FAREWELL_SECONDS or little more."""
-        deadline = time.monotonic() + FAREWELL_SECONDS
+        """Cancels what is on the way and aborts uploads, within TIDY_SECONDS; in a hurry, FAREWELL_SECONDS."""
+        deadline = time.monotonic() + (FAREWELL_SECONDS if self._is_hurried else TIDY_SECONDS)
         for request in [request for job in self._started for request in job.in_flight]:
             if request.operation != "CreateMultipartUpload":  # its reply names what is to be aborted: worth a wait
                 self._queue.cancel(request)
@@ -504,7 +514,8 @@ class Driver:
         if todo:
             with contextlib.suppress(FastDatastoreError):  # without credentials none can be aborted
                 self._queue.submit([self._remote.order(r, self._remote.snapshot()) for r in todo if r is not None])
-            deadline = max(deadline, time.monotonic() + LAST_ABORT_SECONDS)
+            seconds = LAST_ABORT_SECONDS if self._is_hurried else TIDY_SECONDS
+            deadline = max(deadline, time.monotonic() + seconds)
             while len(self._queue) and (left := deadline - time.monotonic()) > 0:
                 self._queue.take(left)
             self._queue.cancel()

@@ -67,7 +67,12 @@ class AsyncS3(Face):
             async for job in ended:
                 if meter is not None:
                     meter.ended(job)
-                yield step.result(job)
+                try:
+                    result = step.result(job)
+                except Exception as error:
+                    await ended.athrow(error)
+                yield result
+                del result
 
     async def get(
         self, key: Key = None, return_missing: bool = False, return_info: bool = True, *, progress: Wish = None

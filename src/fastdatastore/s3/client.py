@@ -87,7 +87,12 @@ class S3(Face):
             for job in ended:
                 if meter is not None:
                     meter.ended(job)
-                yield step.result(job)
+                try:
+                    result = step.result(job)
+                except Exception as error:
+                    ended.throw(error)
+                yield result
+                del result  # while the next one comes, this one is the caller's alone
 
     # ---- get ----
 
