@@ -10,7 +10,7 @@ import heapq
 import os
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Generator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Generator, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, cast
 
 from fastdatastore.engine import process, retry
@@ -19,6 +19,7 @@ from fastdatastore.engine.appetite import Appetite
 from fastdatastore.engine.budget import REFUND
 from fastdatastore.engine.hedging import Hedger
 from fastdatastore.engine.job import Job, RetryRequest
+from fastdatastore.engine.options import NO_OPTIONS, Options
 from fastdatastore.engine.planes.local import local as _native
 from fastdatastore.engine.remote import Remote
 from fastdatastore.engine.request import Request
@@ -44,9 +45,10 @@ LAST_ABORT_SECONDS = 0.3
 class Driver:
     """Runs jobs over a remote. For one thread, for one call."""
 
-    def __init__(self, remote: Remote) -> None:
+    def __init__(self, remote: Remote, options: Options = NO_OPTIONS) -> None:
         remote.check_fork()
         self._remote = remote
+        self._options = options
         self._settings = remote.settings
         self._queue: _native.Queue = remote.plane.Queue(process.plane(remote.plane, remote.settings))
         self._open: deque[Job] = deque()  # may have requests to send
@@ -177,8 +179,7 @@ class Driver:
         if not batch:
             return
         try:
-            snapshot = self._remote.snapshot()
-            orders = [self._remote.order(request, snapshot) for request in batch]
+            orders = self._orders(batch)
         except FastDatastoreError as error:
             for request in batch:
                 self._admission.on_withdrawn(request)
@@ -194,6 +195,10 @@ class Driver:
             if request.operation == "UploadPart":
                 self._uploading.add(request)
         self._queue.submit(orders)
+
+    def _orders(self, requests: Sequence[Request]) -> list[_native.Order]:
+        snapshot = self._remote.snapshot()
+        return [self._remote.order(r, snapshot, self._options.headers(r.operation)) for r in requests]
 
     def _hedge(self, batch: list[Request], now: float) -> None:
         """Sends the part that is most overdue a second time, if the budget allows it and there is room."""
@@ -416,7 +421,7 @@ class Driver:
         todo = [tidying.next_request() for job in stopped if (tidying := job.cleanup()) is not None]
         if todo:
             with contextlib.suppress(FastDatastoreError):  # without credentials none can be aborted
-                self._queue.submit([self._remote.order(r, self._remote.snapshot()) for r in todo if r is not None])
+                self._queue.submit(self._orders([request for request in todo if request is not None]))
             deadline = max(deadline, time.monotonic() + LAST_ABORT_SECONDS)
             while len(self._queue) and (left := deadline - time.monotonic()) > 0:
                 self._queue.take(left)

@@ -14,7 +14,7 @@ from fastdatastore import errors
 from fastdatastore.engine import integrity, plan
 from fastdatastore.engine.job import Job, RetryRequest
 from fastdatastore.engine.planes.local import local as _native
-from fastdatastore.engine.request import Request
+from fastdatastore.engine.request import Request, version_query
 from fastdatastore.engine.retry import make_error
 from fastdatastore.engine.sinks import Sink
 
@@ -72,6 +72,7 @@ class GetJob(Job):
         part_size: int,
         streams: int,
         byte_range: ByteRange | None = None,
+        version_id: str = "",
     ) -> None:
         super().__init__(bucket, key)
         self.headers: dict[str, str] = {}
@@ -82,6 +83,7 @@ class GetJob(Job):
         self._part_size = part_size
         self._streams = streams
         self._range = byte_range
+        self._query = version_query(version_id)
         self._asked = False
         self._stream: Request | None = None  # the first, unranged request, while it is that
         self._todo: list[tuple[int, int]] = []  # (offset, length) within what was asked for, last first
@@ -104,6 +106,7 @@ class GetJob(Job):
                 "GET",
                 self.bucket,
                 self.key,
+                query=self._query,
                 headers=headers,
                 pause_above=INLINE_MAX,
                 content_max=INLINE_MAX,
@@ -122,6 +125,7 @@ class GetJob(Job):
             "GET",
             self.bucket,
             self.key,
+            query=self._query,
             target=self._sink.target(offset, length),
             download_crc=integrity.ALGORITHMS[self._algorithm],
             part=offset + 1,

@@ -40,6 +40,7 @@ class PutJob(Job):
 
     Attributes, when it is done:
         etag: As the server gave it, quoted; "" where it gave none.
+        version_id: In a bucket that keeps versions; else "".
     """
 
     operation = "PutObject"
@@ -56,6 +57,7 @@ class PutJob(Job):
     ) -> None:
         super().__init__(bucket, key)
         self.etag = ""
+        self.version_id = ""
         self._remote = remote
         self._open_source = open_source
         self._headers = headers
@@ -196,6 +198,7 @@ class PutJob(Job):
     # ---- answers ----
 
     def on_answer(self, request: Request, report: Report) -> None:
+        self.version_id = report.headers.get("x-amz-version-id", "")
         match request.operation:
             case "PutObject":
                 self._stored(request, report)

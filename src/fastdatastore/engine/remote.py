@@ -15,7 +15,7 @@ from fastdatastore.engine import planes
 from fastdatastore.engine.budget import RetryBudget
 from fastdatastore.engine.concurrency import Concurrency
 from fastdatastore.engine.pacing import Pacer
-from fastdatastore.engine.request import Request
+from fastdatastore.engine.request import Pairs, Request
 from fastdatastore.engine.throttle import Throttle
 from fastdatastore.errors import ConfigurationError
 
@@ -110,8 +110,8 @@ class Remote:
             self._buckets.pop(bucket, None)
         return True
 
-    def order(self, request: Request, snapshot: Credentials) -> _native.Order:
-        """One attempt of `request`, for Queue.submit; the request is its tag."""
+    def order(self, request: Request, snapshot: Credentials, headers: Pairs = ()) -> _native.Order:
+        """One attempt of `request` with `headers` besides its own, for Queue.submit; the request is its tag."""
         endpoint, prefix = self._buckets.get(request.bucket) or self._connect(request.bucket)
         request.signed_by = snapshot
         patience = request.patience or (0.0 if self.has_answered else self._first_patience)
@@ -124,7 +124,7 @@ class Remote:
             request.method,
             prefix + request.key if request.key else prefix.rstrip("/") or "/",
             request.query,
-            (("user-agent", USER_AGENT), *request.headers),
+            (("user-agent", USER_AGENT), *headers, *request.headers),
             request.body,
             request.target,
             request.upload_crc,

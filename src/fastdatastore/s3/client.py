@@ -25,9 +25,21 @@ class S3(Face):
     Args:
         tmproot: Where results that do not fit into memory, and `S3Object.path`, make their files.
         s3root: An s3:// URL that keys are relative to; without it every key is a full URL.
-        encryption: Server-side encryption of what is put, such as "AES256".
+        encryption: Server-side encryption of what is put or copied: "AES256", "aws:kms" or "aws:kms:dsse".
+        kms_key_id: Which KMS key, by id, ARN or alias; for the latter two. None takes the account's own.
+        customer_key: Your own key (SSE-C), 32 bytes or their base64, for all that is put, copied, read and asked
+            about. The server forgets it, so keep it; it needs https, and is in no repr, log, error or pickle.
+        storage_class: Of what is put or copied, such as "STANDARD_IA"; None takes the bucket's usual one.
+        requester_pays: You agree to pay for requests to a requester-pays bucket.
+        expected_bucket_owner: An account id; a bucket that belongs to another account is refused (AccessDenied).
         endpoint_url: Instead of what the environment says.
-        client: An engine client to share.
+        client: An engine client to share. It brings its options, unless some are given here.
+
+    These options hold for all that the client does; for an object with options of its own make another client, with
+    `client=` the first one's to share its connections.
+
+    Raises:
+        ConfigurationError: An argument that no server could take, or two that exclude each other.
     """
 
     def __enter__(self) -> S3:

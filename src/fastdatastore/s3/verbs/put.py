@@ -72,8 +72,7 @@ def _headers(at: Context, item: S3PutObject) -> Pairs:
             headers += ((USER_ATTRIBUTES, json.dumps(dict(item.metadata), allow_nan=False)),)
         except (TypeError, ValueError) as error:
             raise errors.ConfigurationError(f"metadata must be what JSON can hold: {error}") from None
-    if encryption := item.encryption or at.encryption:
-        headers += (("x-amz-server-side-encryption", encryption),)
+    headers += at.client.options.storing(item.encryption)
     for name, value in headers:
         if any(c < " " or c == "\x7f" for c in value):
             raise errors.ConfigurationError(f"{name} must not hold control characters, got {value!r}")
