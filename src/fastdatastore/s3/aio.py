@@ -11,7 +11,8 @@ from typing import Any, TypeVar, cast
 from fastdatastore.s3.face import Face
 from fastdatastore.s3.objects import S3Object, S3PutObject
 from fastdatastore.s3.steps import Steps
-from fastdatastore.s3.verbs import get, info, listing, put
+from fastdatastore.s3.stored import StoredURL
+from fastdatastore.s3.verbs import delete, get, info, listing, put
 from fastdatastore.s3.verbs.arguments import Key
 from fastdatastore.s3.verbs.put import Value
 
@@ -49,9 +50,16 @@ class AsyncS3(Face):
                 async for job in jobs:
                     step.check(job)
 
-    async def get(self, key: Key = None, return_missing: bool = False, return_info: bool = True) -> S3Object:
+    async def get(
+        self,
+        key: Key = None,
+        return_missing: bool = False,
+        return_info: bool = True,
+        *,
+        version_id: str | None = None,
+    ) -> S3Object:
         """Downloads one object, or a range of it; see S3.get."""
-        return (await self._run(get.get_many(self._context, [key], return_missing, return_info)))[0]
+        return await self._run(get.get(self._context, key, return_missing, return_info, version_id))
 
     async def get_many(
         self, keys: Iterable[Key], return_missing: bool = False, return_info: bool = True
@@ -59,9 +67,11 @@ class AsyncS3(Face):
         """Downloads many objects at once, in the order of `keys`; see S3.get_many."""
         return await self._run(get.get_many(self._context, keys, return_missing, return_info))
 
-    async def info(self, key: str | None = None, return_missing: bool = False) -> S3Object:
+    async def info(
+        self, key: str | None = None, return_missing: bool = False, *, version_id: str | None = None
+    ) -> S3Object:
         """Size, content type and metadata of an object, without its bytes; see S3.info."""
-        return await self._run(info.info(self._context, key, return_missing))
+        return await self._run(info.info(self._context, key, return_missing, version_id))
 
     async def put(
         self,
@@ -70,15 +80,23 @@ class AsyncS3(Face):
         overwrite: bool = True,
         content_type: str | None = None,
         metadata: Mapping[str, Any] | None = None,
-    ) -> str:
+    ) -> StoredURL:
         """Stores one object and returns its URL; see S3.put. `obj` must not be changed before it is stored."""
         return await self._run(put.put(self._context, key, obj, overwrite, content_type, metadata))
 
     async def put_many(
         self, key_objs: Iterable[tuple[str, Value] | S3PutObject], overwrite: bool = True
-    ) -> list[tuple[str, str]]:
+    ) -> list[tuple[str, StoredURL]]:
         """Stores many objects at once and returns (key, url) of those that were stored; see S3.put_many."""
         return await self._run(put.put_many(self._context, key_objs, overwrite))
+
+    async def delete(self, key: str | None, *, version_id: str | None = None) -> None:
+        """Deletes one object, or one version of it; see S3.delete."""
+        await self._run(delete.delete(self._context, key, version_id))
+
+    async def delete_many(self, keys: Iterable[str | None]) -> None:
+        """Deletes many objects, 1,000 by a request; see S3.delete_many."""
+        await self._run(delete.delete_many(self._context, keys))
 
     async def list_paths(self, keys: Iterable[str | None] | None = None) -> list[S3Object]:
         """The objects and prefixes one level below each key; see S3.list_paths."""

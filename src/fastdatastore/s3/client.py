@@ -9,7 +9,8 @@ from typing import Any, TypeVar, cast
 from fastdatastore.s3.face import Face
 from fastdatastore.s3.objects import S3Object, S3PutObject
 from fastdatastore.s3.steps import Steps
-from fastdatastore.s3.verbs import get, info, listing, put
+from fastdatastore.s3.stored import StoredURL
+from fastdatastore.s3.verbs import delete, get, info, listing, put
 from fastdatastore.s3.verbs.arguments import Key
 from fastdatastore.s3.verbs.put import Value
 
@@ -65,18 +66,26 @@ class S3(Face):
 
     # ---- get ----
 
-    def get(self, key: Key = None, return_missing: bool = False, return_info: bool = True) -> S3Object:
+    def get(
+        self,
+        key: Key = None,
+        return_missing: bool = False,
+        return_info: bool = True,
+        *,
+        version_id: str | None = None,
+    ) -> S3Object:
         """Downloads one object, or a range of it (S3GetObject).
 
         Args:
             key: Relative to s3root, or a full URL.
             return_missing: An object that is not there comes back with `exists` False instead of an error.
             return_info: Fill in metadata, content type, …
+            version_id: Of the version to read; None is the current one.
 
         Raises:
             NotFound, BucketNotFound, AccessDenied, InvalidRange, IntegrityError, …: see fastdatastore.errors.
         """
-        return self._run(get.get_many(self._context, [key], return_missing, return_info))[0]
+        return self._run(get.get(self._context, key, return_missing, return_info, version_id))
 
     def get_many(self, keys: Iterable[Key], return_missing: bool = False, return_info: bool = True) -> list[S3Object]:
         """Downloads many objects at once; results in the order of `keys`, duplicates kept. See `get`."""
@@ -84,9 +93,9 @@ class S3(Face):
 
     # ---- info ----
 
-    def info(self, key: str | None = None, return_missing: bool = False) -> S3Object:
+    def info(self, key: str | None = None, return_missing: bool = False, *, version_id: str | None = None) -> S3Object:
         """Size, content type and metadata of an object, without its bytes. See `get`."""
-        return self._run(info.info(self._context, key, return_missing))
+        return self._run(info.info(self._context, key, return_missing, version_id))
 
     # ---- put ----
 
@@ -97,8 +106,8 @@ class S3(Face):
         overwrite: bool = True,
         content_type: str | None = None,
         metadata: Mapping[str, Any] | None = None,
-    ) -> str:
-        """Stores one object and returns its URL.
+    ) -> StoredURL:
+        """Stores one object and returns its URL: a str that also has the `version_id` and `etag` of what was stored.
 
         Args:
             obj: str (stored as UTF-8), any bytes-like object (not copied), or a seekable binary file object (read from
@@ -110,9 +119,28 @@ class S3(Face):
 
     def put_many(
         self, key_objs: Iterable[tuple[str, Value] | S3PutObject], overwrite: bool = True
-    ) -> list[tuple[str, str]]:
+    ) -> list[tuple[str, StoredURL]]:
         """Stores many objects at once; returns (key, url) of those that were stored, in the order given. See `put`."""
         return self._run(put.put_many(self._context, key_objs, overwrite))
+
+    # ---- delete ----
+
+    def delete(self, key: str | None, *, version_id: str | None = None) -> None:
+        """Deletes one object; it is no error if it is not there.
+
+        Args:
+            version_id: Deletes this version for good. None hides the object, in a bucket that keeps versions.
+        """
+        self._run(delete.delete(self._context, key, version_id))
+
+    def delete_many(self, keys: Iterable[str | None]) -> None:
+        """Deletes many objects, 1,000 by a request; it is no error if some are not there.
+
+        Raises:
+            InvalidKey: Before anything is deleted.
+            DeleteFailed: Some could not be deleted, and why; all others were.
+        """
+        self._run(delete.delete_many(self._context, keys))
 
     # ---- list ----
 

@@ -6,7 +6,7 @@ verb goes on when they have ended.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
@@ -24,7 +24,7 @@ class Step:
         missing_ok: An object that is not there is no error.
     """
 
-    jobs: Sequence[Job]
+    jobs: Iterable[Job]
     missing_ok: bool = False
 
     def check(self, ended: Job) -> None:

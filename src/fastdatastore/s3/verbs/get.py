@@ -13,10 +13,16 @@ from fastdatastore.s3.context import Context
 from fastdatastore.s3.objects import RangeInfo, S3Object
 from fastdatastore.s3.roots import Place
 from fastdatastore.s3.steps import Step, Steps
-from fastdatastore.s3.verbs.arguments import Key, listed, name_of
+from fastdatastore.s3.verbs.arguments import Key, checked_version, listed, name_of
 
 
-def get_many(at: Context, keys: Iterable[Key], return_missing: bool, return_info: bool) -> Steps[list[S3Object]]:
+def get(at: Context, key: Key, return_missing: bool, return_info: bool, version_id: str | None) -> Steps[S3Object]:
+    return (yield from get_many(at, [key], return_missing, return_info, checked_version(version_id)))[0]
+
+
+def get_many(
+    at: Context, keys: Iterable[Key], return_missing: bool, return_info: bool, version_id: str = ""
+) -> Steps[list[S3Object]]:
     make_sink = at.client.spill_sinks(at.files.new_path)
     jobs: dict[tuple[str, ByteRange | None], tuple[Place, GetJob | HeadJob, SpillSink]] = {}
     wanted = []
@@ -28,9 +34,9 @@ def get_many(at: Context, keys: Iterable[Key], return_missing: bool, return_info
             sink = make_sink()
             job: GetJob | HeadJob
             if byte_range is not None and byte_range.length == 0:
-                job = HeadJob(place.bucket, place.key)  # no bytes, but whether and what it is
+                job = HeadJob(place.bucket, place.key, version_id)  # no bytes, but whether and what it is
             else:
-                job = at.client.get(place.bucket, place.key, sink, byte_range)
+                job = at.client.get(place.bucket, place.key, sink, byte_range, version_id)
             jobs[wanted[-1]] = (place, job, sink)
     yield Step([job for _, job, _ in jobs.values()], return_missing)
     results = {

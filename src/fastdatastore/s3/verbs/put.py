@@ -16,6 +16,7 @@ from fastdatastore.s3.context import Context
 from fastdatastore.s3.objects import USER_ATTRIBUTES, S3PutObject
 from fastdatastore.s3.roots import Place
 from fastdatastore.s3.steps import Step, Steps
+from fastdatastore.s3.stored import StoredURL
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -30,17 +31,18 @@ def put(
     overwrite: bool,
     content_type: str | None,
     metadata: Mapping[str, Any] | None,
-) -> Steps[str]:
+) -> Steps[StoredURL]:
     place = at.root.place(key)
-    if overwrite or not (yield from _existing(at, [place])):
-        item = S3PutObject(place.key, obj, content_type=content_type, metadata=metadata)
-        yield Step([_put_job(at, place, item)])
-    return place.url
+    if not overwrite and (yield from _existing(at, [place])):
+        return StoredURL(place.url)
+    job = _put_job(at, place, S3PutObject(place.key, obj, content_type=content_type, metadata=metadata))
+    yield Step([job])
+    return stored(place, job)
 
 
 def put_many(
     at: Context, key_objs: Iterable[tuple[str, Value] | S3PutObject], overwrite: bool
-) -> Steps[list[tuple[str, str]]]:
+) -> Steps[list[tuple[str, StoredURL]]]:
     rows: list[tuple[str, Place, PutJob]] = []
     for row in key_objs:
         item = row if isinstance(row, S3PutObject) else S3PutObject(*row)
@@ -50,7 +52,11 @@ def put_many(
         there = yield from _existing(at, [place for _, place, _ in rows])
         rows = [row for row in rows if row[1].url not in there]
     yield Step([job for _, _, job in rows])
-    return [(key, place.url) for key, place, _ in rows]
+    return [(key, stored(place, job)) for key, place, job in rows]
+
+
+def stored(place: Place, job: PutJob) -> StoredURL:
+    return StoredURL(place.url, job.version_id or None, job.etag or None)
 
 
 def _existing(at: Context, places: list[Place]) -> Steps[set[str]]:
