@@ -112,7 +112,8 @@ class StaticCredentials(CredentialProvider):
 
 def configured_endpoint(provider: CredentialProvider) -> EndpointConfig:
     """The endpoint that the AWS variables and files name: AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, AWS_REGION,
-    AWS_DEFAULT_REGION, AWS_CA_BUNDLE and their like in ~/.aws/config."""
+    AWS_DEFAULT_REGION, AWS_CA_BUNDLE, AWS_USE_DUALSTACK_ENDPOINT, AWS_USE_FIPS_ENDPOINT and their like in
+    ~/.aws/config, there also s3 = use_accelerate_endpoint and addressing_style."""
     from botocore.configprovider import ConfiguredEndpointProvider
 
     session = provider.session()
@@ -120,6 +121,17 @@ def configured_endpoint(provider: CredentialProvider) -> EndpointConfig:
     if not session.get_config_variable("ignore_configured_endpoint_urls"):
         url = ConfiguredEndpointProvider(session.full_config, session.get_scoped_config(), "s3").provide()
     region = session.get_config_variable("region") or "us-east-1"
-    s3 = session.get_scoped_config().get("s3")
-    addressing = s3.get("addressing_style", "auto") if isinstance(s3, dict) else "auto"
-    return EndpointConfig(url or "", region, session.get_config_variable("ca_bundle") or "", addressing)
+    s3 = session.get_config_variable("s3") or {}
+    return EndpointConfig(
+        url or "",
+        region,
+        session.get_config_variable("ca_bundle") or "",
+        s3.get("addressing_style") or "auto",
+        dualstack=_is_true(session.get_config_variable("use_dualstack_endpoint") or s3.get("use_dualstack_endpoint")),
+        fips=_is_true(session.get_config_variable("use_fips_endpoint")),
+        accelerate=_is_true(s3.get("use_accelerate_endpoint")),
+    )
+
+
+def _is_true(found: Any) -> bool:
+    return found is True or str(found).lower() == "true"

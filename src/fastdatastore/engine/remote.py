@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 from fastdatastore.auth.credentials import CredentialProvider, Credentials
-from fastdatastore.auth.endpoint import EndpointConfig
+from fastdatastore.auth.endpoint import Address, EndpointConfig
 from fastdatastore.config import Settings
 from fastdatastore.engine import planes
 from fastdatastore.engine.budget import RetryBudget
@@ -53,7 +53,7 @@ class Remote:
         self._learn_anew()
         self._lock = threading.Lock()
         self._hosts: dict[str, _native.Endpoint] = {}
-        self._buckets: dict[str, tuple[_native.Endpoint, str]] = {}
+        self._buckets: dict[str, tuple[_native.Endpoint, Address]] = {}
         self._signers: dict[str, tuple[Credentials, _native.Credentials]] = {}  # by region
 
     def __repr__(self) -> str:
@@ -112,7 +112,7 @@ class Remote:
 
     def order(self, request: Request, snapshot: Credentials, headers: Pairs = ()) -> _native.Order:
         """One attempt of `request` with `headers` besides its own, for Queue.submit; the request is its tag."""
-        endpoint, prefix = self._buckets.get(request.bucket) or self._connect(request.bucket)
+        endpoint, address = self._buckets.get(request.bucket) or self._connect(request.bucket)
         request.signed_by = snapshot
         patience = request.patience or (0.0 if self.has_answered else self._first_patience)
         # Over plain HTTP a body that the server does not check by a CRC is protected by its signed hash.
@@ -120,9 +120,9 @@ class Remote:
         return (
             request,
             endpoint,
-            self._sign_with(snapshot, self._regions.get(request.bucket, self.endpoint.region)),
+            self._sign_with(snapshot, address.region),
             request.method,
-            prefix + request.key if request.key else prefix.rstrip("/") or "/",
+            address.prefix + request.key if request.key else address.prefix.rstrip("/") or "/",
             request.query,
             (("user-agent", USER_AGENT), *headers, *request.headers),
             request.body,
@@ -146,8 +146,12 @@ class Remote:
             self._signers[region] = known
         return known[1]
 
-    def _connect(self, bucket: str) -> tuple[_native.Endpoint, str]:
-        address = self.endpoint.address(bucket, self._regions.get(bucket))
+    def address(self, bucket: str) -> Address:
+        """Where `bucket` is reached, as far as is known by now."""
+        return self.endpoint.address(bucket, self._regions.get(bucket))
+
+    def _connect(self, bucket: str) -> tuple[_native.Endpoint, Address]:
+        address = self.address(bucket)
         with self._lock:
             # One native endpoint a host: with path-style addressing all buckets share its connections.
             made = self._hosts.get(address.host)
@@ -166,4 +170,4 @@ class Remote:
                 except OSError as error:
                     raise ConfigurationError(f"{error}; check AWS_CA_BUNDLE or ca_bundle") from None
                 self._hosts[address.host] = made
-            return self._buckets.setdefault(bucket, (made, address.prefix))
+            return self._buckets.setdefault(bucket, (made, address))

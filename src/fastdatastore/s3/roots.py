@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from fastdatastore.auth.access_points import split_bucket
 from fastdatastore.auth.endpoint import check_bucket, check_key
 from fastdatastore.errors import InvalidKey
 
@@ -67,5 +68,5 @@ class Root:
 
 def _split(url: str) -> tuple[str, str]:
     # By hand, because a key may hold "?" and "#". Like metaflow.S3 it strips all slashes behind the bucket.
-    bucket, _, key = url.removeprefix("s3://").partition("/")
+    bucket, key = split_bucket(url.removeprefix("s3://"))
     return bucket, key.lstrip("/")
