@@ -17,6 +17,7 @@ from fastdatastore.config import MIB
 from fastdatastore.engine.client import Client
 from fastdatastore.engine.options import Options
 from fastdatastore.errors import AccessDenied, ConfigurationError, S3Error
+from fastdatastore.testing import servers
 from fastdatastore.testing.servers import RunningServer
 from tests.support.clients import client_at, client_of
 from tests.support.scripted_server import Received, Reply, ScriptedServer
@@ -193,6 +194,35 @@ def test_what_is_encrypted_with_a_customer_key_is_read_with_it_only(
                 stranger.get("secret")
             with pytest.raises(S3Error):
                 stranger.info("secret")
+
+
+# ---- keys of a key management service ----
+
+
+def test_objects_are_encrypted_with_the_KMS_key_that_is_named(tmp_path: Path) -> None:
+    if (why := servers.why_unavailable("minio")) is not None:
+        pytest.skip(why)
+    # Of the servers here the one with a key management service of its own: https is what it demands for it.
+    own_key = {"MINIO_KMS_SECRET_KEY": f"my-key:{IN_BASE64}"}
+    with (
+        servers.start("minio", tls=True, buckets=("bucket",), env=own_key) as server,
+        S3(
+            str(tmp_path), s3root="s3://bucket", encryption="aws:kms", kms_key_id="my-key", client=client_of(server)
+        ) as s3,
+    ):
+        s3.put_many([("small", b"x"), ("large", LARGE)])
+        s3.copy("large", "copy")
+        for key, size in (("small", 1), ("large", len(LARGE)), ("copy", len(LARGE))):
+            found = s3.info(key)
+            assert (found.encryption, found.size) == ("aws:kms", size)
+            assert len(s3.get(key).view or b"") == size
+        with (
+            S3(
+                str(tmp_path), s3root="s3://bucket", encryption="aws:kms", kms_key_id="no-such-key", client=s3._client
+            ) as wrong,
+            pytest.raises(S3Error),
+        ):
+            wrong.put("key", b"x")
 
 
 # ---- on real servers ----

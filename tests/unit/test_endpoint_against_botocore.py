@@ -54,7 +54,8 @@ def _theirs(bucket: str, region: str, endpoint: str | None, variant: dict[str, b
 
 
 def _ours(bucket: str, region: str, endpoint: str | None, variant: dict[str, bool]) -> tuple[str, str, str]:
-    address = replace(EndpointConfig(endpoint or "", region), **variant).address(bucket)
+    changes: Any = variant
+    address = replace(EndpointConfig(endpoint or "", region), **changes).address(bucket)
     return address.host_header, address.prefix.rstrip("/"), address.region
 
 

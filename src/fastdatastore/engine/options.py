@@ -54,9 +54,7 @@ class Options:
 
     def __post_init__(self) -> None:
         for name in ("encryption", "kms_key_id", "storage_class"):
-            value = getattr(self, name)
-            if value is not None and not (isinstance(value, str) and value.isascii() and value.isprintable() and value):
-                raise ConfigurationError(f"{name} must be a word of printable ASCII, got {value!r}")
+            _check_word(name, getattr(self, name))
         if self.kms_key_id is not None and self.encryption not in _KMS:
             raise ConfigurationError(
                 f'kms_key_id needs encryption="aws:kms" or "aws:kms:dsse", got encryption={self.encryption!r}'
@@ -109,10 +107,11 @@ class Options:
         Args:
             encryption: Of this object, instead of the client's.
         """
+        _check_word("encryption", encryption)
         headers: Pairs = ()
         if self.storage_class is not None:
             headers += (("x-amz-storage-class", self.storage_class),)
-        chosen = encryption or self.encryption
+        chosen = encryption if encryption is not None else self.encryption
         if chosen is not None and self.customer_key is not None:
             raise ConfigurationError(
                 f"encryption={chosen!r} is with keys of the server's; the client has a customer_key"
@@ -122,6 +121,11 @@ class Options:
         if self.kms_key_id is not None and chosen in _KMS:
             headers += (("x-amz-server-side-encryption-aws-kms-key-id", self.kms_key_id),)
         return headers
+
+
+def _check_word(name: str, value: object) -> None:
+    if value is not None and not (isinstance(value, str) and value.isascii() and value.isprintable() and value):
+        raise ConfigurationError(f"{name} must be a word of printable ASCII, got {value!r}")
 
 
 NO_OPTIONS = Options()

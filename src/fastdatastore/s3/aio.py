@@ -12,7 +12,7 @@ from fastdatastore.s3.face import Face
 from fastdatastore.s3.objects import S3Object, S3PutObject
 from fastdatastore.s3.steps import Steps
 from fastdatastore.s3.stored import StoredURL
-from fastdatastore.s3.verbs import delete, get, info, listing, put
+from fastdatastore.s3.verbs import copy, delete, get, info, listing, presign, put
 from fastdatastore.s3.verbs.arguments import Key
 from fastdatastore.s3.verbs.put import Value
 
@@ -90,6 +90,18 @@ class AsyncS3(Face):
         """Stores many objects at once and returns (key, url) of those that were stored; see S3.put_many."""
         return await self._run(put.put_many(self._context, key_objs, overwrite))
 
+    async def copy(
+        self,
+        source: str,
+        target: str | None,
+        *,
+        metadata: Mapping[str, Any] | None = None,
+        content_type: str | None = None,
+        version_id: str | None = None,
+    ) -> StoredURL:
+        """Copies an object within the store; see S3.copy."""
+        return await self._run(copy.copy(self._context, source, target, metadata, content_type, version_id))
+
     async def delete(self, key: str | None, *, version_id: str | None = None) -> None:
         """Deletes one object, or one version of it; see S3.delete."""
         await self._run(delete.delete(self._context, key, version_id))
@@ -97,6 +109,13 @@ class AsyncS3(Face):
     async def delete_many(self, keys: Iterable[str | None]) -> None:
         """Deletes many objects, 1,000 by a request; see S3.delete_many."""
         await self._run(delete.delete_many(self._context, keys))
+
+    async def presign(
+        self, key: str | None, *, expires: int = 3600, method: str = "GET", version_id: str | None = None
+    ) -> str:
+        """A URL for somebody without credentials; see S3.presign."""
+        # Credentials may have to be looked for.
+        return await asyncio.to_thread(presign.presign, self._context, key, expires, method, version_id)
 
     async def list_paths(self, keys: Iterable[str | None] | None = None) -> list[S3Object]:
         """The objects and prefixes one level below each key; see S3.list_paths."""

@@ -10,7 +10,7 @@ from fastdatastore.s3.face import Face
 from fastdatastore.s3.objects import S3Object, S3PutObject
 from fastdatastore.s3.steps import Steps
 from fastdatastore.s3.stored import StoredURL
-from fastdatastore.s3.verbs import delete, get, info, listing, put
+from fastdatastore.s3.verbs import copy, delete, get, info, listing, presign, put
 from fastdatastore.s3.verbs.arguments import Key
 from fastdatastore.s3.verbs.put import Value
 
@@ -123,6 +123,35 @@ class S3(Face):
         """Stores many objects at once; returns (key, url) of those that were stored, in the order given. See `put`."""
         return self._run(put.put_many(self._context, key_objs, overwrite))
 
+    # ---- copy ----
+
+    def copy(
+        self,
+        source: str,
+        target: str | None,
+        *,
+        metadata: Mapping[str, Any] | None = None,
+        content_type: str | None = None,
+        version_id: str | None = None,
+    ) -> StoredURL:
+        """Copies an object within the store, of any size, and returns the copy's URL as `put` does.
+
+        Args:
+            source: Relative to s3root, or a full URL (of another bucket, too).
+            target: As for `put`.
+            metadata: Instead of the source's user metadata; {} removes it.
+            content_type: Instead of the source's. Whatever is not given here is kept as it is.
+            version_id: Of the source; None is the current one.
+
+        The copy gets the storage class and encryption of this client, or else the bucket's usual ones. Tags are kept
+        up to 5 GiB; beyond that the copy is made in parts, which S3 does without them.
+
+        Raises:
+            NotFound: There is no such source. Modified: It was replaced meanwhile. IntegrityError: The copy's
+                checksum is not the source's.
+        """
+        return self._run(copy.copy(self._context, source, target, metadata, content_type, version_id))
+
     # ---- delete ----
 
     def delete(self, key: str | None, *, version_id: str | None = None) -> None:
@@ -141,6 +170,23 @@ class S3(Face):
             DeleteFailed: Some could not be deleted, and why; all others were.
         """
         self._run(delete.delete_many(self._context, keys))
+
+    # ---- presign ----
+
+    def presign(
+        self, key: str | None, *, expires: int = 3600, method: str = "GET", version_id: str | None = None
+    ) -> str:
+        """A URL by which anybody, with any HTTP client, can read (or with method="PUT" store) one object.
+
+        Nothing is sent: a URL can be made for what is not there, and for what these credentials may not do.
+
+        Args:
+            expires: Seconds until it ends, at most 7 days. It ends with temporary credentials in any case.
+            method: "GET" or "PUT". What is put so gets the bucket's usual encryption and storage class, not this
+                client's.
+            version_id: For GET; None is the version that is current when the URL is used.
+        """
+        return presign.presign(self._context, key, expires, method, version_id)
 
     # ---- list ----
 

@@ -43,6 +43,11 @@ class Root:
         check_key(place.key)
         return place
 
+    def place_anywhere(self, key: str | None) -> Place:
+        """Of an object that is only read: below the root, or anywhere by its full URL."""
+        is_url = self.url is not None and isinstance(key, str) and key.startswith("s3://")
+        return Root(None).place(key) if is_url else self.place(key)
+
     def directory(self, key: str | None) -> Place:
         """Of a listing: the key ends in "/", or is "" for a whole bucket."""
         place = self._resolve(key)

@@ -70,15 +70,19 @@ def _put_job(at: Context, place: Place, item: S3PutObject) -> PutJob:
 
 
 def _headers(at: Context, item: S3PutObject) -> Pairs:
+    return described(item.content_type, item.metadata) + at.client.options.storing(item.encryption)
+
+
+def described(content_type: str | None, metadata: Mapping[str, Any] | None) -> Pairs:
+    """The headers that describe an object."""
     headers: Pairs = ()
-    if item.content_type:
-        headers += (("content-type", item.content_type),)
-    if item.metadata:
+    if content_type:
+        headers += (("content-type", content_type),)
+    if metadata:
         try:
-            headers += ((USER_ATTRIBUTES, json.dumps(dict(item.metadata), allow_nan=False)),)
+            headers += ((USER_ATTRIBUTES, json.dumps(dict(metadata), allow_nan=False)),)
         except (TypeError, ValueError) as error:
             raise errors.ConfigurationError(f"metadata must be what JSON can hold: {error}") from None
-    headers += at.client.options.storing(item.encryption)
     for name, value in headers:
         if any(c < " " or c == "\x7f" for c in value):
             raise errors.ConfigurationError(f"{name} must not hold control characters, got {value!r}")
