@@ -25,7 +25,9 @@ UNCHECKED = {"null": "checks no signature in a query", "moto": "checks no signat
 
 
 def _fetch(url: str, method: str = "GET", body: bytes | None = None) -> tuple[int, bytes]:
-    request = urllib.request.Request(url, data=body, method=method)
+    # Otherwise urllib would call it a form, and moto would read it as one.
+    headers = {} if body is None else {"content-type": "application/octet-stream"}
+    request = urllib.request.Request(url, data=body, method=method, headers=headers)
     try:
         with urllib.request.urlopen(request, timeout=30) as reply:
             return reply.status, reply.read()
