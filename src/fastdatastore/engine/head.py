@@ -16,18 +16,31 @@ class HeadJob(Job):
 
     An error reply to HEAD has no body and so no code: a GET of one byte then asks the server what is wrong.
 
+    Args:
+        with_checksum: Ask for the object's checksum, which may take permissions of its own (KMS).
+
     Attributes, when it is done:
         headers: Of the reply.
     """
 
     operation = "HeadObject"
 
-    def __init__(self, bucket: str, key: str, version_id: str = "") -> None:
+    def __init__(self, bucket: str, key: str, version_id: str = "", *, with_checksum: bool = False) -> None:
         super().__init__(bucket, key)
         self.headers: dict[str, str] = {}
         self._query = version_query(version_id)
-        expected = (400, 401, 403, 404, 405)
-        self._todo = [Request(self, "HeadObject", "HEAD", bucket, key, query=self._query, expected=expected)]
+        self._todo = [
+            Request(
+                self,
+                "HeadObject",
+                "HEAD",
+                bucket,
+                key,
+                query=self._query,
+                headers=(("x-amz-checksum-mode", "ENABLED"),) if with_checksum else (),
+                expected=(400, 401, 403, 404, 405),
+            )
+        ]
 
     def next_request(self) -> Request | None:
         return self._todo.pop() if self._todo else None
