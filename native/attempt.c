@@ -24,6 +24,18 @@ uint64_t fds_attempt_body_size(const fds_attempt *attempt) {
     return size;
 }
 
+/* Only its loop writes an attempt's counters; a queue's is shared by the loops. */
+void fds_attempt_count(fds_attempt *attempt, _Atomic uint64_t *counter, size_t size) {
+    uint64_t before = atomic_load_explicit(counter, memory_order_relaxed);
+    atomic_store_explicit(counter, before + size, memory_order_relaxed);
+    atomic_fetch_add_explicit(&attempt->queue->moved, size, memory_order_relaxed);
+}
+
+uint64_t fds_attempt_moved(const fds_attempt *attempt) {
+    return atomic_load_explicit(&attempt->sent, memory_order_relaxed) +
+           atomic_load_explicit(&attempt->landed, memory_order_relaxed);
+}
+
 void fds_attempt_fail(fds_attempt *attempt, fds_outcome outcome, const char *format, ...) {
     attempt->outcome = outcome;
     va_list arguments;

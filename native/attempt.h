@@ -26,7 +26,7 @@ typedef struct {
 
 typedef enum {
     FDS_DONE,           /* a whole response, whatever its status */
-    FDS_CUT,            /* the target was filled and the body went on; the connection was closed */
+    FDS_CUT,            /* target, or content, was filled and the body went on; the connection was closed */
     FDS_CANCELLED,
     FDS_RESOLVE_FAILED,
     FDS_CONNECT_FAILED, /* refused, unreachable or timed out, at every address */
@@ -65,7 +65,8 @@ struct fds_attempt {
     size_t target_count;
     int download_crc;             /* taken of a 2xx body as it lands; FDS_NO_CRC */
     uint64_t pause_above;         /* a 2xx with no target and a longer body pauses after its head; 0: never */
-    size_t content_max;           /* most body bytes kept in `content`: over it, PROTOCOL_ERROR */
+    size_t content_max;           /* most body bytes kept in `content`: over it, PROTOCOL_ERROR; CUT, where only a
+                                   * missing length kept the body from pausing */
     int64_t stall_timeout;        /* ns; 0: the endpoint's */
 
     /* The report. */
@@ -78,8 +79,8 @@ struct fds_attempt {
     fds_header *response_headers;
     size_t response_header_count;
     fds_buf content;              /* the body, when no target took it: small objects, XML, errors (cut at 64 KiB) */
-    uint64_t sent;                /* body bytes handed to the kernel */
-    uint64_t landed;              /* body bytes received */
+    _Atomic uint64_t sent;        /* body bytes handed to the kernel; this and the next may be read at any time */
+    _Atomic uint64_t landed;      /* body bytes received */
     uint64_t crc;                 /* of the body sent or landed, as ordered */
     int64_t submitted, started, first_byte, finished; /* fds_now(); started: on a ready connection */
     char peer[64];                /* address:port */
@@ -102,6 +103,11 @@ void fds_attempt_init(fds_attempt *attempt);
 /* Frees what the report owns; the memory of the attempt itself is the submitter's. */
 void fds_attempt_clear(fds_attempt *attempt);
 uint64_t fds_attempt_body_size(const fds_attempt *attempt);
+/* By the loop: `size` more body bytes were sent or have landed (`counter` is the attempt's own); counted for the queue,
+ * too. */
+void fds_attempt_count(fds_attempt *attempt, _Atomic uint64_t *counter, size_t size);
+/* By anyone: the body bytes moved so far, either way. */
+uint64_t fds_attempt_moved(const fds_attempt *attempt);
 void fds_attempt_fail(fds_attempt *attempt, fds_outcome outcome, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

@@ -12,11 +12,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+/* A body up to this size is hashed at once: 0.15 ms. */
+#define HASHED_AT_ONCE ((size_t)256 << 10)
+
 /* Over TLS a body up to this size is copied behind the head, so that both leave in one record. */
 #define WITH_HEAD_MAX ((size_t)8 << 10)
+
+/* A waiter that is awake answers a pause within milliseconds. */
+#define PARKED_AFTER FDS_SECOND
+
+/* RFC 8305 recommends 250 ms between two addresses. */
+#define HEAD_START (250 * FDS_MS)
 
 static int new_socket(int family) {
 #ifdef SOCK_CLOEXEC
@@ -61,6 +71,13 @@ static void unlink_idle(fds_connection *connection) {
         }
 }
 
+static void unlink_hashing(fds_connection *connection) {
+    fds_connection **at = &connection->pool->loop->hashing;
+    while (*at != connection)
+        at = &(*at)->next_hashing;
+    *at = connection->next_hashing;
+}
+
 static void unlink_again(fds_connection *connection) {
     if (!connection->on_again)
         return;
@@ -70,11 +87,20 @@ static void unlink_again(fds_connection *connection) {
     *at = connection->next_again;
 }
 
+static void park(fds_connection *connection, bool parked) {
+    connection->pool->parked_count += parked - connection->parked;
+    connection->parked = parked;
+}
+
 static void destroy(fds_connection *connection) {
     fds_hostpool *pool = connection->pool;
+    park(connection, false);
     if (connection->state == FDS_IDLE)
         unlink_idle(connection);
+    if (connection->state == FDS_HASHING)
+        unlink_hashing(connection);
     unlink_again(connection);
+    fds_digest_drop(&connection->digest);
     if (connection->fd >= 0) {
         fds_connection_want(connection, -1);
         fds_tls_free(connection->tls);
@@ -102,8 +128,19 @@ void fds_connection_fail(fds_connection *connection, fds_outcome outcome, const 
     fds_loop *loop = connection->pool->loop;
     fds_attempt *attempt = connection->attempt;
     destroy(connection);
+    if (!attempt)
+        return;
     fds_attempt_fail(attempt, outcome, "%s", why);
     fds_loop_finish(loop, attempt);
+}
+
+static void idle(fds_connection *connection) {
+    fds_hostpool *pool = connection->pool;
+    connection->state = FDS_IDLE;
+    connection->progress = pool->loop->now;
+    connection->next_idle = pool->idle;
+    pool->idle = connection;
+    fds_connection_want(connection, FDS_READABLE);
 }
 
 void fds_connection_finish(fds_connection *connection, fds_outcome outcome, bool keep) {
@@ -112,36 +149,32 @@ void fds_connection_finish(fds_connection *connection, fds_outcome outcome, bool
     attempt->outcome = outcome;
     connection->attempt = NULL;
     connection->served = true;
-    if (!keep) {
+    if (keep)
+        idle(connection);
+    else
         fds_connection_close(connection);
-    } else {
-        connection->state = FDS_IDLE;
-        connection->progress = pool->loop->now;
-        connection->next_idle = pool->idle;
-        pool->idle = connection;
-        fds_connection_want(connection, FDS_READABLE);
-    }
     fds_loop_finish(pool->loop, attempt);
 }
 
 /* ---- a request on a ready connection ---- */
 
-static void begin(fds_connection *connection) {
+#define CANNOT_SIGN "cannot write or sign the request"
+
+static void begin_to_send(fds_connection *connection) {
     fds_attempt *attempt = connection->attempt;
     fds_hostpool *pool = connection->pool;
     connection->state = FDS_ACTIVE;
-    connection->progress = attempt->started = pool->loop->now;
-    attempt->reused = connection->served;
+    connection->progress = pool->loop->now;
     connection->out_sent = connection->body_span = connection->body_offset = 0;
     connection->out_body = 0;
     connection->in_size = connection->in_start = connection->scanned = 0;
-    connection->interim = 0;
+    connection->interim = connection->unacknowledged = 0;
     connection->target_span = connection->target_offset = 0;
     connection->have_head = connection->to_target = false;
     connection->sending = true;
     fds_buf_clear(&connection->out);
-    if (fds_request_head(&connection->out, attempt, pool->signing_key) < 0) {
-        fds_connection_fail(connection, FDS_NO_MEMORY, "cannot write or sign the request");
+    if (fds_request_head(&connection->out, attempt, connection->digest.hex, pool->signing_key) < 0) {
+        fds_connection_fail(connection, FDS_NO_MEMORY, CANNOT_SIGN);
         return;
     }
     if (connection->tls && fds_attempt_body_size(attempt) <= WITH_HEAD_MAX) {
@@ -158,6 +191,40 @@ static void begin(fds_connection *connection) {
     fds_connection_send(connection);
 }
 
+void fds_connection_hash(fds_connection *connection) {
+    int more = fds_digest_go_on(&connection->digest, connection->attempt, FDS_DIGEST_SLICE);
+    if (more > 0)
+        return;
+    unlink_hashing(connection);
+    connection->state = FDS_ACTIVE;
+    if (more < 0)
+        fds_connection_fail(connection, FDS_NO_MEMORY, CANNOT_SIGN);
+    else
+        begin_to_send(connection);
+}
+
+static void begin(fds_connection *connection) {
+    fds_attempt *attempt = connection->attempt;
+    attempt->started = connection->pool->loop->now;
+    attempt->reused = connection->served;
+    int more = fds_digest_begin(&connection->digest, attempt);
+    if (!more)
+        more = fds_digest_go_on(&connection->digest, attempt, HASHED_AT_ONCE);
+    if (more < 0) {
+        fds_connection_fail(connection, FDS_NO_MEMORY, CANNOT_SIGN);
+    } else if (more) {
+        connection->state = FDS_HASHING;
+        fds_connection_want(connection, -1);
+        fds_connection **at = &connection->pool->loop->hashing;
+        while (*at)
+            at = &(*at)->next_hashing;
+        *at = connection;
+        connection->next_hashing = NULL;
+    } else {
+        begin_to_send(connection);
+    }
+}
+
 void fds_connection_serve(fds_connection *connection, fds_attempt *attempt) {
     connection->attempt = attempt;
     memcpy(attempt->peer, connection->peer, sizeof attempt->peer);
@@ -165,6 +232,7 @@ void fds_connection_serve(fds_connection *connection, fds_attempt *attempt) {
 }
 
 void fds_connection_proceed(fds_connection *connection) {
+    park(connection, false);
     connection->state = FDS_ACTIVE;
     connection->to_target = connection->attempt->target_count > 0;
     connection->progress = connection->pool->loop->now;
@@ -174,24 +242,77 @@ void fds_connection_proceed(fds_connection *connection) {
 
 /* ---- connecting ---- */
 
+/* One that still waits for its address, with or without a request. */
+static fds_connection *find_connecting(const fds_hostpool *pool, bool with_attempt) {
+    for (fds_connection *connection = pool->connections; connection; connection = connection->next)
+        if (connection->state == FDS_CONNECTING && (connection->attempt != NULL) == with_attempt)
+            return connection;
+    return NULL;
+}
+
+static void move_attempt(fds_connection *from, fds_connection *to) {
+    to->attempt = from->attempt;
+    from->attempt = NULL;
+    memcpy(to->attempt->peer, to->peer, sizeof to->peer);
+}
+
 /* Goes on to the next address for the same attempt, or reports the failure when each has had its turn. */
 static void connect_failed(fds_connection *connection, const char *why) {
     fds_hostpool *pool = connection->pool;
     fds_attempt *attempt = connection->attempt;
     fds_hostpool_address_failed(pool, connection->address);
+    if (attempt && ++attempt->addresses_tried >= (int)pool->address_count) {
+        fds_connection *slow = find_connecting(pool, false);
+        if (slow) {
+            move_attempt(connection, slow);
+            attempt = NULL;
+        }
+    }
     destroy(connection);
-    if (++attempt->addresses_tried < (int)pool->address_count) {
+    if (!attempt)
+        return;
+    if (attempt->addresses_tried < (int)pool->address_count) {
         fds_connection_open(pool, attempt);
         return;
     }
+    fds_hostpool_addresses_failed(pool);
     fds_attempt_fail(attempt, FDS_CONNECT_FAILED, "cannot connect to %s: %s", attempt->peer, why);
     fds_loop_finish(pool->loop, attempt);
+}
+
+/* An address that is slow to answer is not waited for when there are others (RFC 8305, "Happy Eyeballs"): the request
+ * goes on to the next one, and comes back should this one answer first. */
+static void try_next_address(fds_connection *connection) {
+    fds_hostpool *pool = connection->pool;
+    fds_attempt *attempt = connection->attempt;
+    if (!attempt || attempt->addresses_tried + 1 >= (int)pool->address_count ||
+        fds_hostpool_is_full(pool))
+        return;
+    fds_hostpool_address_failed(pool, connection->address);
+    attempt->addresses_tried++;
+    connection->attempt = NULL;
+    fds_connection_open(pool, attempt);
+}
+
+/* It can take a request: its own, or one that waits for another address. */
+static void connection_stands(fds_connection *connection) {
+    fds_hostpool *pool = connection->pool;
+    if (!connection->attempt) {
+        fds_hostpool_address_works(pool, connection->address);
+        fds_connection *other = find_connecting(pool, true);
+        if (!other) {
+            idle(connection);
+            return;
+        }
+        move_attempt(other, connection);
+    }
+    begin(connection);
 }
 
 static void shake_hands(fds_connection *connection) {
     switch (fds_tls_handshake(connection->tls)) {
     case FDS_IO_OK:
-        begin(connection);
+        connection_stands(connection);
         return;
     case FDS_IO_WANT_READ:
         fds_connection_want(connection, FDS_READABLE);
@@ -221,7 +342,7 @@ static void connected(fds_connection *connection) {
     }
     const fds_endpoint *endpoint = connection->pool->endpoint;
     if (!endpoint->tls) {
-        begin(connection);
+        connection_stands(connection);
         return;
     }
     connection->state = FDS_HANDSHAKING;
@@ -273,11 +394,16 @@ void fds_connection_open(fds_hostpool *pool, fds_attempt *attempt) {
     memcpy(attempt->peer, connection->peer, sizeof attempt->peer);
     connection->fd = new_socket(address->address.ss_family);
     if (connection->fd < 0) {
-        char why[120];
-        snprintf(why, sizeof why, "cannot open a socket: %s", strerror(errno));
-        fds_connection_fail(connection, FDS_CONNECT_FAILED, why);
+        int error = errno;
+        if (error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM) {
+            destroy(connection);
+            fds_hostpool_starve(pool, attempt, error);
+            return;
+        }
+        connect_failed(connection, strerror(error)); /* no IPv6 here: the next address may be of another family */
         return;
     }
+    pool->starved_since = 0;
     if (connect(connection->fd, (const struct sockaddr *)&address->address, address->size) == 0)
         connected(connection);
     else if (errno == EINPROGRESS)
@@ -325,12 +451,24 @@ void fds_connection_ready(fds_connection *connection, int ready) {
         return;
     }
     case FDS_PAUSED:
+    case FDS_HASHING:
         return;
     }
 }
 
+/* On a slow line what the kernel has taken may need longer than the stall timeout to arrive: that is progress, too. */
+static void look_at_send_queue(fds_connection *connection) {
+    int left;
+    if (ioctl(connection->fd, TIOCOUTQ, &left) < 0 || left == connection->unacknowledged)
+        return;
+    connection->unacknowledged = left;
+    connection->progress = connection->pool->loop->now;
+}
+
 void fds_connection_tick(fds_connection *connection) {
     const fds_endpoint *endpoint = connection->pool->endpoint;
+    if (connection->state == FDS_ACTIVE && connection->attempt->body_count)
+        look_at_send_queue(connection);
     int64_t quiet = connection->pool->loop->now - connection->progress;
     char why[120];
     switch (connection->state) {
@@ -338,6 +476,8 @@ void fds_connection_tick(fds_connection *connection) {
         if (quiet > endpoint->connect_timeout) {
             snprintf(why, sizeof why, "no answer within %.1f s", (double)endpoint->connect_timeout / FDS_SECOND);
             connect_failed(connection, why);
+        } else if (quiet > HEAD_START) {
+            try_next_address(connection);
         }
         return;
     case FDS_HANDSHAKING:
@@ -359,6 +499,10 @@ void fds_connection_tick(fds_connection *connection) {
             fds_connection_close(connection);
         return;
     case FDS_PAUSED:
+        if (quiet > PARKED_AFTER)
+            park(connection, true);
+        return;
+    case FDS_HASHING:
         return;
     }
 }

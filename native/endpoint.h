@@ -17,7 +17,7 @@ typedef struct {
     uint16_t port;
     fds_tls_context *tls;   /* NULL: plain HTTP */
     int connections;        /* most connections on one event loop */
-    int64_t connect_timeout; /* ns, for one address, TCP and TLS handshake each */
+    int64_t connect_timeout; /* ns, for one address, TCP and TLS handshake each; a slow one is soon raced by the next */
     int64_t stall_timeout;  /* ns without a byte in either direction */
     int64_t idle_timeout;   /* ns an unused connection is kept */
 } fds_endpoint;

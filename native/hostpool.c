@@ -3,11 +3,14 @@
 
 #include "clock.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define ADDRESS_QUARANTINE (10 * FDS_SECOND)
 #define ADDRESSES_FRESH_FOR (60 * FDS_SECOND)
+#define STARVED_FOR FDS_SECOND /* without any connection, before requests fail */
+#define STARVED_AVOIDED_FOR (5 * FDS_SECOND)
 
 fds_hostpool *fds_hostpool_of(fds_loop *loop, fds_endpoint *endpoint) {
     for (fds_hostpool *pool = loop->pools; pool; pool = pool->next)
@@ -82,12 +85,34 @@ static void refresh_addresses(fds_hostpool *pool) {
         fail_waiting(pool, FDS_NO_MEMORY, "cannot start the resolver");
 }
 
+/* The families take turns, each in the resolver's order: when one of them is broken, the next address is of the other
+ * (RFC 8305, 4). */
+static void take_turns(fds_address *out, const fds_address *addresses, size_t count) {
+    sa_family_t first = addresses[0].address.ss_family;
+    size_t next[2] = {0, 0};
+    for (size_t i = 0; i < count; i++) {
+        for (size_t turn = i; turn < i + 2; turn++) { /* the other family's when one has no more */
+            size_t *at = &next[turn % 2];
+            while (*at < count && (addresses[*at].address.ss_family != first) != (bool)(turn % 2))
+                ++*at;
+            if (*at < count) {
+                out[i] = addresses[(*at)++];
+                break;
+            }
+        }
+    }
+}
+
 void fds_hostpool_resolved(fds_hostpool *pool, const fds_resolution *resolution) {
     pool->resolving = false;
     pool->resolved_at = pool->loop->now;
     if (resolution->count) {
+        /* Resolvers sort, so that all processes begin with the same address: each of ours begins somewhere else. A
+         * clock's low digits are as good as chance. */
+        if (!pool->address_count)
+            pool->next_address = (size_t)(fds_now() / 1000) % resolution->count;
         /* Connections name their address by its index: what the old list said of it is only used for messages. */
-        memcpy(pool->addresses, resolution->addresses, sizeof pool->addresses);
+        take_turns(pool->addresses, resolution->addresses, resolution->count);
         memset(pool->dead_until, 0, sizeof pool->dead_until);
         pool->address_count = resolution->count;
     } else if (!pool->address_count) {
@@ -100,7 +125,39 @@ void fds_hostpool_address_failed(fds_hostpool *pool, size_t address) {
         pool->dead_until[address] = pool->loop->now + ADDRESS_QUARANTINE;
 }
 
+void fds_hostpool_address_works(fds_hostpool *pool, size_t address) {
+    pool->dead_until[address] = 0;
+}
+
+void fds_hostpool_addresses_failed(fds_hostpool *pool) {
+    pool->resolved_at = pool->loop->now - ADDRESSES_FRESH_FOR - 1; /* the name may lead elsewhere by now */
+}
+
 /* ---- requests to connections ---- */
+
+void fds_hostpool_starve(fds_hostpool *pool, fds_attempt *attempt, int error) {
+    attempt->next = pool->waiting; /* it was the first */
+    pool->waiting = attempt;
+    if (!pool->waiting_last)
+        pool->waiting_last = attempt;
+    pool->starved = true;
+    if (!pool->starved_since)
+        pool->starved_since = pool->loop->now;
+    if (pool->connections)
+        return;
+    atomic_store(&pool->loop->avoid_until, pool->loop->now + STARVED_AVOIDED_FOR);
+    if (pool->loop->now - pool->starved_since < STARVED_FOR)
+        return;
+    char why[200];
+    snprintf(why, sizeof why, "cannot open a socket: %s; raise the limit of open files (ulimit -n), or open fewer",
+             strerror(error));
+    pool->starved_since = 0;
+    fail_waiting(pool, FDS_CONNECT_FAILED, why);
+}
+
+bool fds_hostpool_is_full(const fds_hostpool *pool) {
+    return pool->connection_count - pool->parked_count >= pool->endpoint->connections;
+}
 
 void fds_hostpool_dispatch(fds_hostpool *pool) {
     if (!pool->waiting)
@@ -111,7 +168,7 @@ void fds_hostpool_dispatch(fds_hostpool *pool) {
         pool->idle = connection->next_idle;
         fds_connection_serve(connection, next_waiting(pool));
     }
-    while (pool->waiting && pool->address_count && pool->connection_count < pool->endpoint->connections)
+    while (pool->waiting && pool->address_count && !fds_hostpool_is_full(pool) && !pool->starved)
         fds_connection_open(pool, next_waiting(pool));
 }
 
@@ -140,6 +197,7 @@ void fds_hostpool_scan_signals(fds_hostpool *pool) {
 }
 
 void fds_hostpool_tick(fds_hostpool *pool) {
+    pool->starved = false;
     fds_connection *connection = pool->connections;
     for (fds_connection *next; connection; connection = next) {
         next = connection->next;

@@ -93,7 +93,7 @@ static void serve_again(fds_loop *loop) {
 }
 
 static int poll_timeout(const fds_loop *loop) {
-    if (loop->again)
+    if (loop->again || loop->hashing)
         return 0;
     if (!loop->pools)
         return -1;
@@ -123,6 +123,8 @@ static void *run(void *argument) {
                 fds_wake_clear(&loop->wake);
         }
         serve_again(loop);
+        if (loop->hashing)
+            fds_connection_hash(loop->hashing);
         atomic_store(&loop->awake, false); /* before the inbox is read: what comes later wakes us again */
         read_inbox(loop);
         if (atomic_exchange(&loop->look_for_signals, false))

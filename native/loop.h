@@ -25,6 +25,7 @@ typedef struct {
     fds_attempt *finished;      /* reported at the end of the turn, so that a waiter is woken once for many */
     fds_attempt *finished_last;
     struct fds_connection *again; /* have bytes that the poller does not show */
+    struct fds_connection *hashing; /* one after the other, a slice a turn: so the first is soon on its way */
     int64_t now;                /* time at the start of the turn */
     int64_t next_tick;
 
@@ -34,6 +35,7 @@ typedef struct {
     atomic_bool hold;           /* somebody waits for the safe point */
     atomic_bool look_for_signals; /* some attempt has its cancel or proceed flag set */
     atomic_int in_flight;
+    _Atomic int64_t avoid_until;  /* it had no descriptor for a connection; another loop may have one already */
 
     pthread_mutex_t inbox_lock;
     fds_attempt *inbox_first, *inbox_last;

@@ -197,6 +197,27 @@ static PyObject *queue_cancel(PyObject *object, PyObject *arguments) {
     Py_RETURN_NONE;
 }
 
+/* The waiter's own list: no loop adds to it or takes away. */
+static PyObject *queue_progress(PyObject *object, PyObject *ignored) {
+    (void)ignored;
+    QueueObject *self = (QueueObject *)object;
+    PyObject *all = PyList_New(0);
+    for (py_attempt *attempt = self->in_flight; all && attempt; attempt = attempt->next) {
+        PyObject *pair =
+            Py_BuildValue("OK", attempt->tag, (unsigned long long)fds_attempt_moved(&attempt->attempt));
+        if (!pair || PyList_Append(all, pair) < 0)
+            Py_CLEAR(all);
+        Py_XDECREF(pair);
+    }
+    return all;
+}
+
+static PyObject *queue_moved(PyObject *object, void *ignored) {
+    (void)ignored;
+    return PyLong_FromUnsignedLongLong(
+        atomic_load_explicit(&((QueueObject *)object)->queue->moved, memory_order_relaxed));
+}
+
 static PyObject *queue_fileno(PyObject *object, PyObject *ignored) {
     (void)ignored;
     return PyLong_FromLong(((QueueObject *)object)->queue->wake.read_fd);
@@ -247,8 +268,17 @@ static PyMethodDef queue_methods[] = {
      PyDoc_STR("proceed(tag, target, download_crc): a paused body goes to `target`, its CRC taken.")},
     {"cancel", queue_cancel, METH_VARARGS,
      PyDoc_STR("cancel([tag]): those with this tag, or all; each is still reported.")},
+    {"progress", queue_progress, METH_NOARGS,
+     PyDoc_STR("progress(): (tag, body bytes moved so far, either way) of each attempt in flight.")},
     {"fileno", queue_fileno, METH_NOARGS, PyDoc_STR("fileno(): readable while there are reports.")},
     {NULL, NULL, 0, NULL},
+};
+
+static PyGetSetDef queue_properties[] = {
+    {"moved", queue_moved, NULL,
+     PyDoc_STR("Body bytes that its attempts have moved so far, either way, whatever became of them. For any thread."),
+     NULL},
+    {NULL, NULL, NULL, NULL, NULL},
 };
 
 static PyType_Slot queue_slots[] = {
@@ -257,6 +287,7 @@ static PyType_Slot queue_slots[] = {
     {Py_tp_dealloc, queue_dealloc},
     {Py_tp_repr, queue_repr},
     {Py_tp_methods, queue_methods},
+    {Py_tp_getset, queue_properties},
     {Py_mp_length, queue_length},
     {0, NULL},
 };

@@ -47,11 +47,14 @@ void fds_plane_free(fds_plane *plane) {
     stop(plane, plane->loop_count);
 }
 
-static fds_loop *least_busy(fds_plane *plane) {
+static fds_loop *least_busy(fds_plane *plane, int64_t now) {
     fds_loop *best = &plane->loops[0];
-    for (int i = 1; i < plane->loop_count; i++)
-        if (atomic_load(&plane->loops[i].in_flight) < atomic_load(&best->in_flight))
-            best = &plane->loops[i];
+    for (int i = 1; i < plane->loop_count; i++) {
+        fds_loop *loop = &plane->loops[i];
+        bool avoid = atomic_load(&loop->avoid_until) > now, avoid_best = atomic_load(&best->avoid_until) > now;
+        if (avoid != avoid_best ? avoid_best : atomic_load(&loop->in_flight) < atomic_load(&best->in_flight))
+            best = loop;
+    }
     return best;
 }
 
@@ -63,7 +66,7 @@ void fds_plane_submit(fds_plane *plane, fds_attempt **attempts, size_t count) {
         attempt->submitted = now;
         attempt->next = NULL;
         fds_queue_retain(attempt->queue);
-        fds_loop *loop = least_busy(plane);
+        fds_loop *loop = least_busy(plane, now);
         atomic_fetch_add(&loop->in_flight, 1);
         size_t at = (size_t)(loop - plane->loops);
         if (last[at])

@@ -10,6 +10,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 struct fds_attempt;
@@ -25,6 +26,7 @@ typedef struct {
     pthread_mutex_t lock;
     fds_wake wake;
     struct fds_attempt *first, *last;
+    _Atomic uint64_t moved; /* body bytes of all its attempts, ever; may be read at any time */
 } fds_queue;
 
 fds_queue *fds_queue_new(void); /* NULL with errno */

@@ -47,7 +47,7 @@ static bool is_success(const fds_attempt *attempt) {
 typedef enum { LANDED, FULL, FAILED } landing;
 
 static void count_landed(fds_attempt *attempt, const void *data, size_t size) {
-    attempt->landed += size;
+    fds_attempt_count(attempt, &attempt->landed, size);
     if (attempt->download_crc != FDS_NO_CRC && is_success(attempt))
         attempt->crc = fds_crc_update((fds_crc_algorithm)attempt->download_crc, attempt->crc, data, size);
 }
@@ -101,6 +101,8 @@ static bool end_unlanded(fds_connection *connection, landing result) {
         fds_connection_finish(connection, FDS_CUT, false);
     } else if (!is_success(attempt)) {
         fds_connection_finish(connection, FDS_DONE, false); /* the first 64 KiB of an error say enough */
+    } else if (attempt->pause_above && connection->head.body != FDS_BODY_LENGTH) {
+        fds_connection_finish(connection, FDS_CUT, false); /* the head said no length: only now is it too long */
     } else {
         fds_connection_fail(connection, FDS_PROTOCOL_ERROR, "the response is larger than this request allows");
     }
@@ -128,6 +130,7 @@ static bool keep_head(fds_connection *connection) {
 
 static void pause_for_target(fds_connection *connection) {
     connection->state = FDS_PAUSED;
+    connection->progress = connection->pool->loop->now;
     fds_connection_want(connection, -1);
     fds_queue_report(connection->attempt->queue, connection->attempt, FDS_REPORT_PAUSED);
 }

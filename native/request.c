@@ -20,40 +20,21 @@ static void add_line(fds_buf *out, fds_str name, fds_str value) {
     fds_buf_add(out, "\r\n", 2);
 }
 
-static void take_crc(fds_attempt *attempt, fds_buf *base64) {
-    fds_crc_algorithm algorithm = (fds_crc_algorithm)attempt->upload_crc;
-    uint64_t crc = 0;
-    for (size_t i = 0; i < attempt->body_count; i++)
-        crc = fds_crc_update(algorithm, crc, attempt->body[i].data, attempt->body[i].size);
-    attempt->crc = crc;
+static void encode_crc(const fds_attempt *attempt, fds_buf *base64) {
     unsigned char bytes[8];
-    size_t width = fds_crc_width(algorithm);
+    size_t width = fds_crc_width((fds_crc_algorithm)attempt->upload_crc);
     for (size_t i = 0; i < width; i++)
-        bytes[i] = (unsigned char)(crc >> (8 * (width - 1 - i)));
+        bytes[i] = (unsigned char)(attempt->crc >> (8 * (width - 1 - i)));
     fds_buf_add_base64(base64, bytes, width);
 }
 
-static int hash_payload(const fds_attempt *attempt, char hex[64]) {
-    fds_sha256 *hash = fds_sha256_begin();
-    if (!hash)
-        return -1;
-    int failed = 0;
-    for (size_t i = 0; i < attempt->body_count; i++)
-        failed |= fds_sha256_add(hash, attempt->body[i].data, attempt->body[i].size);
-    return fds_sha256_finish(hash, hex) || failed ? -1 : 0;
-}
-
-static int sign(fds_buf *out, fds_attempt *attempt, fds_signing_key *key, fds_str encoded_path, const fds_pair *headers,
-                size_t header_count, uint64_t body_size) {
-    char hex[64];
+static int sign(fds_buf *out, const fds_attempt *attempt, fds_signing_key *key, fds_str encoded_path, const fds_pair *headers,
+                size_t header_count, uint64_t body_size, const char payload_hash[64]) {
     fds_str payload = LITERAL(FDS_UNSIGNED_PAYLOAD);
-    if (body_size == 0) {
+    if (body_size == 0)
         payload = LITERAL(FDS_SHA256_OF_NOTHING);
-    } else if (attempt->payload == FDS_PAYLOAD_SIGNED) {
-        if (hash_payload(attempt, hex) < 0)
-            return -1;
-        payload = (fds_str){hex, sizeof hex};
-    }
+    else if (attempt->payload == FDS_PAYLOAD_SIGNED)
+        payload = (fds_str){payload_hash, 64};
     fds_signable signable = {
         .method = attempt->method,
         .path = encoded_path,
@@ -66,7 +47,7 @@ static int sign(fds_buf *out, fds_attempt *attempt, fds_signing_key *key, fds_st
     return fds_sigv4_sign(out, &attempt->credentials->signer, key, &signable, time(NULL) + attempt->clock_offset);
 }
 
-int fds_request_head(fds_buf *out, fds_attempt *attempt, fds_signing_key *key) {
+int fds_request_head(fds_buf *out, const fds_attempt *attempt, const char payload_hash[64], fds_signing_key *key) {
     if (attempt->header_count > FDS_REQUEST_HEADERS_MAX)
         return -1;
     uint64_t body_size = fds_attempt_body_size(attempt);
@@ -78,7 +59,7 @@ int fds_request_head(fds_buf *out, fds_attempt *attempt, fds_signing_key *key) {
     for (size_t i = 0; i < attempt->header_count; i++)
         headers[count++] = attempt->headers[i];
     if (attempt->upload_crc != FDS_NO_CRC) {
-        take_crc(attempt, &base64);
+        encode_crc(attempt, &base64);
         headers[count++] = (fds_pair){CHECKSUM_HEADERS[attempt->upload_crc], {base64.data, base64.size}};
     }
 
@@ -106,7 +87,8 @@ int fds_request_head(fds_buf *out, fds_attempt *attempt, fds_signing_key *key) {
     if (!failed && attempt->credentials) {
         fds_buf signature = {0}; /* apart: the encoded path lies in `out`, which may move when it grows */
         encoded_path.data = out->data + path_start;
-        failed = sign(&signature, attempt, key, encoded_path, headers, count, body_size) < 0 || signature.failed;
+        failed = sign(&signature, attempt, key, encoded_path, headers, count, body_size, payload_hash) < 0 ||
+                 signature.failed;
         fds_buf_add(out, signature.data, signature.size);
         fds_buf_free(&signature);
     }

@@ -2,6 +2,7 @@
 #include "resolver.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <pthread.h>
@@ -21,13 +22,15 @@ struct question {
     fds_resolution *resolution;
 };
 
-/* Owned by the plane and, once it runs, by the thread: the last one to leave frees it. */
+/* Owned by the plane and by its threads: the last one to leave frees it. */
 struct fds_resolver {
     pthread_mutex_t lock;
     pthread_cond_t asked;
     question *first, *last;
+    int questions; /* that no thread has taken yet */
     bool closed;
-    bool running;
+    int threads;
+    int idle; /* of them, these wait for a question */
 };
 
 fds_resolver *fds_resolver_new(void) {
@@ -60,10 +63,10 @@ void fds_resolver_free(fds_resolver *resolver) {
         return;
     pthread_mutex_lock(&resolver->lock);
     resolver->closed = true;
-    bool running = resolver->running;
-    pthread_cond_signal(&resolver->asked);
+    bool last = resolver->threads == 0;
+    pthread_cond_broadcast(&resolver->asked);
     pthread_mutex_unlock(&resolver->lock);
-    if (!running)
+    if (last)
         destroy(resolver);
 }
 
@@ -74,7 +77,8 @@ static void look_up(const question *q) {
     snprintf(port, sizeof port, "%u", q->port);
     int error = getaddrinfo(q->host, port, &hints, &found);
     if (error) {
-        snprintf(resolution->why, sizeof resolution->why, "cannot resolve %s: %s", q->host, gai_strerror(error));
+        snprintf(resolution->why, sizeof resolution->why, "cannot resolve %s: %s", q->host,
+                 error == EAI_SYSTEM ? strerror(errno) : gai_strerror(error));
         return;
     }
     for (struct addrinfo *a = found; a && resolution->count < FDS_ADDRESSES_MAX; a = a->ai_next) {
@@ -91,12 +95,15 @@ static void *run(void *argument) {
     while (!resolver->closed) {
         question *q = resolver->first;
         if (!q) {
+            resolver->idle++;
             pthread_cond_wait(&resolver->asked, &resolver->lock);
+            resolver->idle--;
             continue;
         }
         resolver->first = q->next;
         if (!resolver->first)
             resolver->last = NULL;
+        resolver->questions--;
         pthread_mutex_unlock(&resolver->lock);
         look_up(q);
         pthread_mutex_lock(&resolver->lock);
@@ -106,8 +113,10 @@ static void *run(void *argument) {
         }
         free_question(q);
     }
+    bool last = --resolver->threads == 0;
     pthread_mutex_unlock(&resolver->lock);
-    destroy(resolver);
+    if (last)
+        destroy(resolver);
     return NULL;
 }
 
@@ -121,7 +130,7 @@ static int start(fds_resolver *resolver) {
     if (error)
         return -1;
     pthread_detach(thread);
-    resolver->running = true;
+    resolver->threads++;
     return 0;
 }
 
@@ -141,8 +150,11 @@ int fds_resolver_ask(fds_resolver *resolver, const char *host, uint16_t port, fd
     q->context = context;
     q->resolution->asker = asker;
     pthread_mutex_lock(&resolver->lock);
-    int failed = !resolver->running && start(resolver) < 0;
+    /* Those that wait may have been promised to questions that they have not taken yet. */
+    bool wanted = resolver->questions >= resolver->idle && resolver->threads < FDS_RESOLVER_THREADS;
+    int failed = wanted && start(resolver) < 0 && !resolver->threads;
     if (!failed) {
+        resolver->questions++;
         if (resolver->last)
             resolver->last->next = q;
         else

@@ -1,4 +1,8 @@
-/* Host names to addresses, on one thread of its own: getaddrinfo blocks, an event loop may not. */
+/* Host names to addresses, on threads of its own: getaddrinfo blocks, an event loop may not.
+ *
+ * At most FDS_RESOLVER_THREADS at a time: a name whose servers do not answer (resolv.conf(5): 5 s, twice, for each) holds
+ * up one of them, not the other names. Threads start as they are needed, and stay.
+ */
 #ifndef FDS_RESOLVER_H
 #define FDS_RESOLVER_H
 
@@ -7,6 +11,7 @@
 #include <sys/socket.h>
 
 #define FDS_ADDRESSES_MAX 32
+#define FDS_RESOLVER_THREADS 4
 
 typedef struct {
     struct sockaddr_storage address;
@@ -24,11 +29,11 @@ struct fds_resolution {
 
 typedef struct fds_resolver fds_resolver;
 
-/* Called on the resolver's thread; takes over the resolution (free() it). */
+/* Called on a thread of the resolver; takes over the resolution (free() it). */
 typedef void fds_resolved(void *context, fds_resolution *resolution);
 
-fds_resolver *fds_resolver_new(void); /* the thread starts with the first question */
-/* After this returns no callback is made. Does not wait for a getaddrinfo under way: its thread tidies up. */
+fds_resolver *fds_resolver_new(void); /* no thread starts before the first question */
+/* After this returns no callback is made. Does not wait for a getaddrinfo under way: the last thread tidies up. */
 void fds_resolver_free(fds_resolver *resolver);
 
 /* Asks for `host`; the answer comes by `resolved(context, …)`. Returns 0, or -1 when memory or a thread fails. */

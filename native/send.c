@@ -51,7 +51,7 @@ static void advance(fds_connection *connection, size_t sent) {
     size_t before = body_sent_with_head(connection);
     connection->out_sent += head;
     sent -= head;
-    attempt->sent += body_sent_with_head(connection) - before + sent;
+    fds_attempt_count(attempt, &attempt->sent, body_sent_with_head(connection) - before + sent);
     while (connection->body_span < attempt->body_count) {
         size_t left = attempt->body[connection->body_span].size - connection->body_offset;
         if (sent < left) {

@@ -140,6 +140,56 @@ static void content_over_its_maximum_is_a_protocol_error(void) {
     }
 }
 
+static void what_has_moved_is_seen_while_it_moves(void) {
+    static const scripted_step script[] = {READ_HEAD, READ_BODY, SEND(OK_HEAD(11) "hello"), GATE, SEND(" world"), AGAIN};
+    scripted *server = scripted_play(script);
+    fixture f = fixture_open(scripted_port(server));
+    char memory[11];
+    const fds_span body = {"up", 2}, target = {memory, sizeof memory};
+    fds_attempt *attempt = new_put(&f, "/key", &body, 1, FDS_NO_CRC);
+    set_target(attempt, &target, 1, FDS_NO_CRC);
+    submit(&f, attempt);
+    for (int i = 0; i < 10000 && fds_attempt_moved(attempt) < 7; i++)
+        sleep_ms(1);
+    CHECK_EQ(fds_attempt_moved(attempt), 7);
+    CHECK_EQ(atomic_load(&f.queue->moved), 7);
+    scripted_open_gate(server);
+    expect_report(&f, attempt, FDS_REPORT_FINISHED);
+    CHECK_EQ(fds_attempt_moved(attempt), 13);
+    CHECK_EQ(atomic_load(&f.queue->moved), 13);
+    free_attempt(attempt);
+    fixture_close(&f);
+    scripted_stop(server);
+}
+
+static void a_body_that_stays_paused_holds_up_nobody(void) {
+    static const scripted_step script[] = {READ_HEAD, SEND(OK_HEAD(5) "hello"), AGAIN};
+    scripted *server = scripted_play(script);
+    fixture f = fixture_open(scripted_port(server));
+    f.endpoint->connections = 1;
+    char memory[5];
+    const fds_span target = {memory, sizeof memory};
+    fds_attempt *paused = new_get(&f, "/paused");
+    paused->pause_above = 1;
+    submit(&f, paused);
+    expect_report(&f, paused, FDS_REPORT_PAUSED);
+    for (int i = 0; i < 2; i++) {
+        fds_attempt *other = new_get(&f, "/other");
+        RUN_TO(&f, other, FDS_DONE);
+        CHECK_EQ(other->reused, i);
+        free_attempt(other);
+    }
+    set_target(paused, &target, 1, FDS_NO_CRC);
+    atomic_store(&paused->proceed, true);
+    fds_plane_notice(f.plane);
+    expect_report(&f, paused, FDS_REPORT_FINISHED);
+    CHECK_EQ(paused->outcome, FDS_DONE);
+    free_attempt(paused);
+    CHECK_EQ(scripted_look(server).accepted, 2);
+    fixture_close(&f);
+    scripted_stop(server);
+}
+
 /* ---- framing ---- */
 
 #define CHUNKED "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -160,6 +210,26 @@ static void content_is_kept_however_it_is_framed(void) {
     check_content((const scripted_step[]){READ_HEAD, SEND("HTTP/1.0 200 OK\r\ncontent-length: 5\r\n\r\nhello"), END},
                   "hello");
     check_content((const scripted_step[]){READ_HEAD, SEND(OK_HEAD(0)), AGAIN}, "");
+}
+
+/* Only a length in the head lets a long body pause. */
+static void a_long_body_of_unknown_length_is_cut_where_a_known_one_would_pause(void) {
+    static const char *const replies[] = {CHUNKED "5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n",
+                                          "HTTP/1.1 200 OK\r\n\r\nhello world"};
+    for (int i = 0; i < 2; i++)
+        for (size_t most = 10; most <= 11; most++) {
+            const scripted_step script[] = {READ_HEAD, SEND_DATA(replies[i], strlen(replies[i])), END};
+            scripted *server = scripted_play(script);
+            fixture f = fixture_open(scripted_port(server));
+            fds_attempt *attempt = new_get(&f, "/key");
+            attempt->content_max = attempt->pause_above = most;
+            RUN_TO(&f, attempt, most < 11 ? FDS_CUT : FDS_DONE);
+            CHECK_MEM_EQ(attempt->content.data, attempt->content.size, "hello world", most);
+            CHECK_EQ(attempt->landed, most);
+            free_attempt(attempt);
+            fixture_close(&f);
+            scripted_stop(server);
+        }
 }
 
 static void a_chunked_body_lands_in_the_target_or_is_cut(void) {
@@ -283,11 +353,14 @@ int main(void) {
     RUN(a_body_lands_in_one_span);
     RUN(a_body_is_scattered_over_spans_of_odd_sizes);
     RUN(a_body_longer_than_the_target_is_cut);
+    RUN(a_body_that_stays_paused_holds_up_nobody);
+    RUN(what_has_moved_is_seen_while_it_moves);
     RUN(a_body_shorter_than_the_target_is_done_and_says_how_much_landed);
     RUN(an_errors_body_is_content_even_with_a_target);
     RUN(an_errors_body_is_kept_up_to_64_kib);
     RUN(content_over_its_maximum_is_a_protocol_error);
     RUN(content_is_kept_however_it_is_framed);
+    RUN(a_long_body_of_unknown_length_is_cut_where_a_known_one_would_pause);
     RUN(a_chunked_body_lands_in_the_target_or_is_cut);
     RUN(responses_without_a_body_end_with_their_head);
     RUN(bytes_after_the_body_are_a_protocol_error);

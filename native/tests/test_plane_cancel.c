@@ -61,6 +61,44 @@ static void an_upload_that_nobody_reads_ends(void) {
     free(data);
 }
 
+/* Seconds of hashing: others are served meanwhile, and it can be called off. */
+static void an_upload_ends_while_its_body_is_hashed(void) {
+    enum { SPANS = 8192 };
+    static const size_t SPAN = 1 << 20;
+    const scripted_step script[] = {READ_HEAD, SEND(OK_HEAD(2) "ok"), AGAIN};
+    scripted *server = scripted_play(script);
+    fds_credentials *credentials = fds_credentials_new("AKID", "secret", NULL, "us-east-1", "s3");
+    char *data = calloc(1, SPAN);
+    fds_span *body = malloc(SPANS * sizeof *body);
+    for (int i = 0; i < SPANS; i++)
+        body[i] = (fds_span){data, SPAN};
+    for (int close = 0; close < 2; close++) {
+        fixture f = fixture_open(scripted_port(server));
+        fds_attempt *attempt = new_put(&f, "/key", body, SPANS, FDS_CRC64NVME), *other = new_get(&f, "/other");
+        attempt->credentials = credentials;
+        attempt->payload = FDS_PAYLOAD_SIGNED;
+        submit(&f, attempt);
+        sleep_ms(20);
+        RUN_TO(&f, other, FDS_DONE);
+        free_attempt(other);
+        if (close) {
+            fds_plane_free(f.plane);
+            f.plane = fds_plane_new(1);
+        } else {
+            cancel(&f, attempt);
+        }
+        expect_report(&f, attempt, FDS_REPORT_FINISHED);
+        CHECK_EQ(attempt->outcome, FDS_CANCELLED);
+        CHECK_EQ(attempt->sent, 0);
+        free_attempt(attempt);
+        fixture_close(&f);
+    }
+    scripted_stop(server);
+    fds_credentials_release(credentials);
+    free(data);
+    free(body);
+}
+
 static void a_request_ends_while_it_waits_for_a_connection(void) {
     static const scripted_step script[] = {READ_HEAD, GATE, SEND(OK_HEAD(2) "ok"), AGAIN};
     scripted *server = scripted_play(script);
@@ -167,6 +205,7 @@ int main(void) {
     RUN(a_request_ends_within_the_head);
     RUN(a_request_ends_within_the_body);
     RUN(an_upload_that_nobody_reads_ends);
+    RUN(an_upload_ends_while_its_body_is_hashed);
     RUN(a_request_ends_while_it_waits_for_a_connection);
     RUN(a_paused_request_ends_after_its_report_was_taken);
     RUN(a_paused_request_ends_before_its_report_was_taken);

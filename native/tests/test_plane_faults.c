@@ -4,9 +4,11 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* One GET without target; `why` is what the report has to say. */
@@ -108,6 +110,26 @@ static void an_upload_that_nobody_reads_stalls_and_says_how_much_left(void) {
     free(data);
 }
 
+/* The sockets' buffers hold megabytes: the next byte leaves ours when a third of them has drained. */
+static void an_upload_that_is_read_slowly_is_not_stalled(void) {
+    enum { SIZE = 24000000 };
+#define SIP READ_SOME(200000), PAUSE(100)
+#define SIPS SIP, SIP, SIP, SIP, SIP
+    const scripted_step script[] = {READ_HEAD, SIPS, SIPS, SIPS, SIPS, READ_BODY, SEND(OK_HEAD(0)), AGAIN};
+    scripted *server = scripted_play(script);
+    fixture f = fixture_open(scripted_port(server));
+    char *data = calloc(1, SIZE);
+    fds_span body = {data, SIZE};
+    fds_attempt *attempt = new_put(&f, "/key", &body, 1, FDS_NO_CRC);
+    attempt->stall_timeout = 500 * FDS_MS;
+    RUN_TO(&f, attempt, FDS_DONE);
+    CHECK_EQ(attempt->sent, SIZE);
+    free_attempt(attempt);
+    fixture_close(&f);
+    scripted_stop(server);
+    free(data);
+}
+
 static void waiting_for_a_connection_is_no_stall(void) {
     const scripted_step script[] = {READ_HEAD, PAUSE(500), SEND(OK_HEAD(2) "ok"), AGAIN};
     scripted *server = scripted_play(script);
@@ -185,15 +207,93 @@ static void a_connection_that_is_not_answered_times_out(void) {
 }
 #endif
 
+/* What the rlimit leaves: descriptors below `limit`. */
+static struct rlimit limit_descriptors(rlim_t limit) {
+    struct rlimit before, less;
+    getrlimit(RLIMIT_NOFILE, &before);
+    less = before;
+    less.rlim_cur = limit;
+    setrlimit(RLIMIT_NOFILE, &less);
+    return before;
+}
+
+/* A server with descriptors of its own; kill and reap it. */
+static pid_t serve_in_child(const scripted_step *script, uint16_t *port) {
+    int ends[2];
+    CHECK_EQ(pipe(ends), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        *port = scripted_port(scripted_play(script));
+        if (write(ends[1], port, sizeof *port) != sizeof *port)
+            _exit(1);
+        for (;;)
+            pause();
+    }
+    CHECK_EQ(read(ends[0], port, sizeof *port), sizeof *port);
+    close(ends[0]);
+    close(ends[1]);
+    return child;
+}
+
+static void requests_wait_for_the_connections_that_descriptors_last_for(void) {
+    enum { COUNT = 40, CONNECTIONS = 3 };
+    static const scripted_step script[] = {READ_HEAD, PAUSE(5), SEND(OK_HEAD(2) "ok"), AGAIN};
+    uint16_t port = 0;
+    pid_t server = serve_in_child(script, &port);
+    fixture f = fixture_open(port);
+    int opened = 0;
+    fds_attempt *attempts[COUNT];
+    for (int i = 0; i < COUNT; i++)
+        attempts[i] = new_get(&f, "/key");
+    int next = dup(0);
+    close(next);
+    struct rlimit before = limit_descriptors((rlim_t)next + CONNECTIONS);
+    fds_plane_submit(f.plane, attempts, COUNT);
+    for (int i = 0; i < COUNT; i++) {
+        fds_report_kind kind = FDS_REPORT_FINISHED;
+        fds_attempt *attempt = take(&f, &kind);
+        if (attempt) {
+            CHECK_EQ(attempt->outcome, FDS_DONE);
+            opened += !attempt->reused;
+            free_attempt(attempt);
+        }
+    }
+    setrlimit(RLIMIT_NOFILE, &before);
+    CHECK_EQ(opened, CONNECTIONS);
+    fixture_close(&f);
+    kill(server, SIGKILL);
+    waitpid(server, NULL, 0);
+}
+
+static void requests_wait_a_moment_for_descriptors(void) {
+    static const scripted_step script[] = {READ_HEAD, SEND(OK_HEAD(2) "ok"), AGAIN};
+    scripted *server = scripted_play(script);
+    fixture f = fixture_open(scripted_port(server));
+    struct rlimit before = limit_descriptors(3);
+    fds_attempt *attempt = new_get(&f, "/key"), *called_off = new_get(&f, "/other");
+    submit(&f, attempt);
+    submit(&f, called_off);
+    sleep_ms(300);
+    CHECK_EQ(fds_plane_in_flight(f.plane), 2);
+    cancel(&f, called_off);
+    sleep_ms(100);
+    CHECK_EQ(fds_plane_in_flight(f.plane), 1);
+    setrlimit(RLIMIT_NOFILE, &before);
+    expect_report(&f, called_off, FDS_REPORT_FINISHED);
+    expect_report(&f, attempt, FDS_REPORT_FINISHED);
+    CHECK_EQ(called_off->outcome, FDS_CANCELLED);
+    CHECK_EQ(attempt->outcome, FDS_DONE);
+    free_attempt(attempt);
+    free_attempt(called_off);
+    fixture_close(&f);
+    scripted_stop(server);
+}
+
 static void no_descriptors_left_is_a_failed_connection_and_not_for_ever(void) {
     static const scripted_step script[] = {READ_HEAD, SEND(OK_HEAD(2) "ok"), AGAIN};
     scripted *server = scripted_play(script);
     fixture f = fixture_open(scripted_port(server));
-    struct rlimit before, none;
-    getrlimit(RLIMIT_NOFILE, &before);
-    none = before;
-    none.rlim_cur = 3;
-    setrlimit(RLIMIT_NOFILE, &none);
+    struct rlimit before = limit_descriptors(3);
     fds_attempt *attempt = new_get(&f, "/key");
     submit(&f, attempt);
     fds_report_kind kind = FDS_REPORT_FINISHED;
@@ -201,7 +301,7 @@ static void no_descriptors_left_is_a_failed_connection_and_not_for_ever(void) {
         sleep_ms(1);
     setrlimit(RLIMIT_NOFILE, &before);
     CHECK_EQ(attempt->outcome, FDS_CONNECT_FAILED);
-    CHECK(strstr(attempt->why, "cannot open a socket") != NULL);
+    CHECK(strstr(attempt->why, "cannot open a socket: Too many open files; raise the limit") != NULL);
     free_attempt(attempt);
     attempt = new_get(&f, "/key");
     RUN_TO(&f, attempt, FDS_DONE);
@@ -218,11 +318,14 @@ int main(void) {
     RUN(silence_is_a_stall_wherever_it_begins);
     RUN(a_slow_server_that_keeps_sending_is_not_stalled);
     RUN(an_upload_that_nobody_reads_stalls_and_says_how_much_left);
+    RUN(an_upload_that_is_read_slowly_is_not_stalled);
     RUN(waiting_for_a_connection_is_no_stall);
     RUN(a_refused_connection_says_who_refused);
 #ifdef __linux__
     RUN(a_connection_that_is_not_answered_times_out);
 #endif
+    RUN(requests_wait_for_the_connections_that_descriptors_last_for);
+    RUN(requests_wait_a_moment_for_descriptors);
     RUN(no_descriptors_left_is_a_failed_connection_and_not_for_ever);
     return check_report();
 }

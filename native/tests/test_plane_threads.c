@@ -1,4 +1,5 @@
-/* Many loops, many queues, thousands of requests, and forks in the middle. */
+/* Many loops, many queues, two endpoints, thousands of requests up and down, cancels at any moment, somebody who watches
+ * the progress, and forks in the middle: above all for ThreadSanitizer. */
 #define _GNU_SOURCE
 #include "plane_fixture.h"
 
@@ -10,12 +11,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { WAITERS = 4, BATCHES = 40, BATCH = 25, SIZE = 20000 };
+enum { WAITERS = 6, BATCHES = 30, BATCH = 25, SIZE = 20000, UPLOAD = 300000 };
 
 static char *body;
+static fds_span upload; /* large enough to be hashed in slices */
 
 typedef struct {
     fixture f; /* with a queue of its own */
+    fds_endpoint *other; /* half of its requests go there */
+    fds_credentials *credentials;
     unsigned seed;
     int done, cancelled;
 } waiter;
@@ -50,15 +54,21 @@ static void *wait_for_batches(void *argument) {
     for (int batch = 0; batch < BATCHES; batch++) {
         fds_attempt *attempts[BATCH];
         for (int i = 0; i < BATCH; i++) {
-            attempts[i] = new_get(&w->f, "/key");
-            if (i % 3 == 0)
+            attempts[i] = i % 4 == 3 ? new_put(&w->f, "/key", &upload, 1, FDS_CRC64NVME) : new_get(&w->f, "/key");
+            attempts[i]->credentials = w->credentials;
+            attempts[i]->payload = FDS_PAYLOAD_SIGNED;
+            if (i % 2)
+                attempts[i]->endpoint = w->other;
+            if (i % 4 == 0)
                 attempts[i]->pause_above = 1;
-            else if (i % 3 == 1)
+            else if (i % 4 == 1)
                 give_target(attempts[i]);
         }
         fds_plane_submit(w->f.plane, attempts, BATCH);
-        if (rand_r(&w->seed) % 2)
+        for (int i = rand_r(&w->seed) % 3; i; i--)
             cancel(&w->f, attempts[rand_r(&w->seed) % BATCH]);
+        for (int i = 0; i < BATCH; i++)
+            fds_attempt_moved(attempts[i]);
         for (int left = BATCH; left;) {
             fds_report_kind kind = FDS_REPORT_FINISHED;
             fds_attempt *attempt = take(&w->f, &kind);
@@ -81,16 +91,46 @@ static void *wait_for_batches(void *argument) {
     return NULL;
 }
 
+typedef struct {
+    fixture f; /* no queue */
+    fds_queue **queues;
+    atomic_bool over;
+} onlooker;
+
+/* Parks the loops, as a fork does, again and again; and asks how far everything is. */
+static void *hold_and_look(void *argument) {
+    onlooker *o = argument;
+    while (!atomic_load(&o->over)) {
+        fds_plane_before_fork(o->f.plane);
+        fds_plane_after_fork_in_parent(o->f.plane);
+        uint64_t moved = 0;
+        for (int i = 0; i < WAITERS; i++)
+            moved += atomic_load_explicit(&o->queues[i]->moved, memory_order_relaxed);
+        CHECK(moved <= (uint64_t)WAITERS * BATCHES * BATCH * (SIZE + UPLOAD));
+        CHECK(fds_plane_in_flight(o->f.plane) <= WAITERS * BATCH);
+        sleep_ms(1);
+    }
+    return NULL;
+}
+
 static void waiters_get_their_own_reports_and_all_of_them(void) {
-    const scripted_step script[] = {READ_HEAD, SEND(OK_HEAD(20000)), SEND_DATA(body, SIZE), AGAIN};
+    const scripted_step script[] = {READ_REQUEST, SEND(OK_HEAD(20000)), SEND_DATA(body, SIZE), AGAIN};
     scripted *server = scripted_play(script);
     fixture f = fixture_open_at("127.0.0.1", scripted_port(server), 3, NULL);
-    f.endpoint->connections = 5;
+    fds_endpoint *other = fds_endpoint_new("localhost", "other.test", scripted_port(server), NULL);
+    fds_credentials *credentials = fds_credentials_new("AKID", "secret", NULL, "us-east-1", "s3");
+    f.endpoint->connections = other->connections = 5;
+    upload = (fds_span){pattern(UPLOAD, 3), UPLOAD};
     waiter waiters[WAITERS];
-    pthread_t threads[WAITERS];
+    fds_queue *queues[WAITERS];
+    pthread_t threads[WAITERS], looking;
+    for (int i = 0; i < WAITERS; i++)
+        queues[i] = fds_queue_new();
+    onlooker watcher = {.f = f, .queues = queues};
+    pthread_create(&looking, NULL, hold_and_look, &watcher);
     for (int i = 0; i < WAITERS; i++) {
-        waiters[i] = (waiter){.f = f, .seed = (unsigned)i};
-        waiters[i].f.queue = fds_queue_new();
+        waiters[i] = (waiter){.f = f, .other = other, .credentials = credentials, .seed = (unsigned)i};
+        waiters[i].f.queue = queues[i];
         pthread_create(&threads[i], NULL, wait_for_batches, &waiters[i]);
     }
     for (int i = 0; i < WAITERS; i++) {
@@ -98,7 +138,13 @@ static void waiters_get_their_own_reports_and_all_of_them(void) {
         CHECK_EQ(waiters[i].done + waiters[i].cancelled, BATCHES * BATCH);
         CHECK(waiters[i].done > BATCHES * BATCH / 2);
     }
+    atomic_store(&watcher.over, true);
+    pthread_join(looking, NULL);
     fixture_close(&f);
+    CHECK_EQ(atomic_load(&other->references), 1);
+    fds_endpoint_release(other);
+    fds_credentials_release(credentials);
+    free(upload.data);
     for (int i = 0; i < WAITERS; i++) { /* only now have the loops let go of them */
         CHECK_EQ(atomic_load(&waiters[i].f.queue->references), 1);
         fds_queue_release(waiters[i].f.queue);

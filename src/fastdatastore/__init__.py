@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, Any
 from fastdatastore._version import __version__
 
 if TYPE_CHECKING:
+    from fastdatastore.progress.meter import Progress
     from fastdatastore.s3.aio import AsyncS3
     from fastdatastore.s3.client import S3
     from fastdatastore.s3.objects import RangeInfo, S3GetObject, S3Object, S3PutObject
 
-__all__ = ["S3", "AsyncS3", "RangeInfo", "S3GetObject", "S3Object", "S3PutObject", "__version__"]
+__all__ = ["S3", "AsyncS3", "Progress", "RangeInfo", "S3GetObject", "S3Object", "S3PutObject", "__version__"]
 
 _HOMES = {
     "AsyncS3": "fastdatastore.s3.aio",
+    "Progress": "fastdatastore.progress.meter",
     "S3": "fastdatastore.s3.client",
     "S3Object": "fastdatastore.s3.objects",
     "S3GetObject": "fastdatastore.s3.objects",

@@ -1,8 +1,9 @@
 """The native data plane (native/module*.c)."""
 
 from collections.abc import Sequence
-from typing import NamedTuple, TypeAlias, final
+from typing import Any, TypeAlias, final
 
+from _typeshed import structseq
 from typing_extensions import Buffer
 
 CRC32: int
@@ -94,24 +95,46 @@ Order: TypeAlias = tuple[
     int,  # seconds to add to the clock when signing
 ]
 
+# A struct sequence as those of os and time are; it has the fields of the portable plane's NamedTuple.
 @final
-class Report(NamedTuple):
-    tag: object
-    paused: bool
-    outcome: int
-    status: int
-    headers: dict[str, str]
-    content_length: int | None
-    content: bytes
-    sent: int
-    landed: int
-    crc: int
-    reused: bool
-    waited: float
-    first_byte: float
-    took: float
-    peer: str
-    why: str
+class Report(
+    structseq[Any],
+    tuple[
+        object, bool, int, int, dict[str, str], int | None, bytes, int, int, int, bool, float, float, float, str, str
+    ],
+):
+    @property
+    def tag(self) -> object: ...
+    @property
+    def paused(self) -> bool: ...
+    @property
+    def outcome(self) -> int: ...
+    @property
+    def status(self) -> int: ...
+    @property
+    def headers(self) -> dict[str, str]: ...
+    @property
+    def content_length(self) -> int | None: ...
+    @property
+    def content(self) -> bytes: ...
+    @property
+    def sent(self) -> int: ...
+    @property
+    def landed(self) -> int: ...
+    @property
+    def crc(self) -> int: ...
+    @property
+    def reused(self) -> bool: ...
+    @property
+    def waited(self) -> float: ...
+    @property
+    def first_byte(self) -> float: ...
+    @property
+    def took(self) -> float: ...
+    @property
+    def peer(self) -> str: ...
+    @property
+    def why(self) -> str: ...
 
 @final
 class Queue:
@@ -120,5 +143,8 @@ class Queue:
     def take(self, timeout: float = -1.0, most: int = 1024, /) -> list[Report]: ...
     def proceed(self, tag: object, target: Buffer, download_crc: int, /) -> None: ...
     def cancel(self, tag: object = ..., /) -> None: ...
+    def progress(self) -> list[tuple[object, int]]: ...
+    @property
+    def moved(self) -> int: ...
     def fileno(self) -> int: ...
     def __len__(self) -> int: ...

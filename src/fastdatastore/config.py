@@ -101,6 +101,7 @@ class Settings:
         stall_timeout: Without a byte in either direction (FDS_STALL_TIMEOUT).
         memory_ceiling: Most bytes of recycled memory that is kept free (FDS_MEMORY_CEILING); results of one call
             beyond it spill to files.
+        inject_failures: Percent of the attempts that fail on purpose, without being sent: for tests of retrying.
     """
 
     loops: int = field(default_factory=lambda: _positive("FDS_LOOPS", min(2, _cores())))
@@ -114,6 +115,7 @@ class Settings:
     connect_timeout: float = field(default_factory=lambda: _seconds("FDS_CONNECT_TIMEOUT", 3.0))
     stall_timeout: float = field(default_factory=lambda: _seconds("FDS_STALL_TIMEOUT", 30.0))
     memory_ceiling: int = field(default_factory=lambda: _positive("FDS_MEMORY_CEILING", _memory_ceiling()))
+    inject_failures: int = 0
 
     def __post_init__(self) -> None:
         for name, least, most in (

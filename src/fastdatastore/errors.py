@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
+
+from fastdatastore import metaflow_errors
 
 
 class FastDatastoreError(Exception):
-    """Base of all. `str()` is one or two sentences that end with what to do."""
+    """Base of all. `str()` is one or two sentences that end with what to do.
+
+    In a process that has loaded Metaflow each is Metaflow's own error too: see metaflow_errors.
+    """
+
+    def __new__(cls, *args: Any, **particulars: Any) -> Self:
+        return super().__new__(metaflow_errors.also(cls), *args)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (metaflow_errors.ours(type(self)), self.args), vars(self)
+
+
+def _rebuild(cls: type[FastDatastoreError], args: tuple[Any, ...]) -> FastDatastoreError:
+    """What was pickled; Metaflow's error too if Metaflow is loaded here. The state comes after it."""
+    error = cls.__new__(cls, *args)
+    error.args = args
+    return error
 
 
 class ConfigurationError(FastDatastoreError, ValueError):
@@ -17,12 +35,20 @@ class InvalidKey(ConfigurationError):
     """A bucket name, key or URL that S3 cannot take, such as a key of more than 1,024 bytes."""
 
 
+class InvalidObject(ConfigurationError):
+    """What is to be stored is no str, no bytes-like object and no file object that can be read and sought."""
+
+
 class InsufficientDiskSpace(FastDatastoreError, OSError):
     """The disk that results go to is full."""
 
 
 class LocalFileError(FastDatastoreError, OSError):
     """A local file or directory could not be read or written."""
+
+
+class LocalFileNotFound(LocalFileError, FileNotFoundError):
+    """There is no local file of that name."""
 
 
 class SourceChanged(FastDatastoreError):
@@ -33,7 +59,7 @@ class S3Error(FastDatastoreError):
     """A request failed for good.
 
     Attributes:
-        message: What happened, without the particulars below.
+        reason: What happened, without the particulars below.
         operation: S3's name of it, such as "GetObject".
         bucket, key: Of the object; "" where none is concerned.
         status: HTTP status; 0 when there was no answer.
@@ -48,7 +74,7 @@ class S3Error(FastDatastoreError):
 
     def __init__(
         self,
-        message: str,
+        reason: str,
         *,
         operation: str = "",
         bucket: str = "",
@@ -60,8 +86,8 @@ class S3Error(FastDatastoreError):
         elapsed: float = 0.0,
         hint: str = "",
     ) -> None:
-        super().__init__(message)
-        self.message = message
+        Exception.__init__(self, reason)  # not super(): that may be Metaflow's
+        self.reason = reason
         self.operation = operation
         self.bucket = bucket
         self.key = key
@@ -73,9 +99,6 @@ class S3Error(FastDatastoreError):
         if hint:
             self.hint = hint
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (type(self), self.message), vars(self)
-
     def __str__(self) -> str:
         where = f"s3://{self.bucket}/{self.key}" if self.bucket else ""
         subject = " ".join(part for part in (self.operation, where) if part)
@@ -86,14 +109,10 @@ class S3Error(FastDatastoreError):
             facts.append(f"{self.attempts} attempt{'s' if self.attempts > 1 else ''} in {self.elapsed:.1f} s")
         if self.request_id:
             facts.append(f"request id {self.request_id}")
-        text = f"{subject}: {self.message}" if subject else self.message
+        text = f"{subject}: {self.reason}" if subject else self.reason
         if facts:
             text += f" ({', '.join(facts)})"
         return f"{text}. What to do: {self.hint}."
-
-
-def _rebuild(cls: type[S3Error], message: str) -> S3Error:
-    return cls(message)
 
 
 class NotFound(S3Error):

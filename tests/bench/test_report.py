@@ -12,8 +12,8 @@ from fastdatastore.bench.document import make_document, write_document
 from fastdatastore.bench.measure import Run
 from fastdatastore.bench.report import footer, table
 from fastdatastore.bench.runner import Outcome
-from fastdatastore.bench.terminal import Terminal
 from fastdatastore.bench.workloads import Operation, Workload
+from fastdatastore.progress.terminal import Terminal
 
 _PIPE = Terminal(io.StringIO(), is_live=False, has_colour=False)
 

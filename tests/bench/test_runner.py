@@ -8,19 +8,19 @@ from collections.abc import Iterator
 import pytest
 
 from fastdatastore.bench import target as targets
-from fastdatastore.bench.progress import Progress
 from fastdatastore.bench.removal import remove
 from fastdatastore.bench.runner import Runner
 from fastdatastore.bench.source import Source
 from fastdatastore.bench.target import Target
-from fastdatastore.bench.terminal import Terminal
 from fastdatastore.bench.workloads import Operation, Workload
 from fastdatastore.engine.delete import DeleteJob
 from fastdatastore.errors import BucketNotFound, IntegrityError, NotFound
+from fastdatastore.progress.line import LiveLine
+from fastdatastore.progress.terminal import Terminal
 from fastdatastore.testing import servers
 
 _WORKLOAD = Workload(3, 1 << 20)
-_QUIET = Progress(Terminal(io.StringIO(), is_live=False, has_colour=False))
+_QUIET = LiveLine(Terminal(io.StringIO(), is_live=False, has_colour=False))
 _GET = (Operation.GET,)
 
 

@@ -21,7 +21,7 @@ def _request(attempts: int = 1, expected: tuple[int, ...] = ()) -> Request:
 
 
 def _report(status: int = 0, content: bytes = b"", outcome: int = _native.DONE, reused: bool = False) -> Report:
-    return Report(  # type: ignore[call-arg]
+    return Report(
         (
             *(None, False, outcome, status, {"x-amz-request-id": "head"}, len(content), content, 0, 0, 0, reused),
             *(0.0, 0.0, 0.0, "127.0.0.1:1", "why it failed"),

@@ -64,3 +64,10 @@ def test_errors_are_read_wherever_they_stand() -> None:
     assert xml.error_of(f"<R>{inner}</R>".encode()) == ("NoSuchKey", "m", "r")
     assert xml.error_of(b"<Error/>") == ("", "", "")
     assert xml.error_of(b"<ListBucketResult/>") == ("", "", "")
+
+
+def test_references_that_xml_does_not_have_are_replaced_when_asked() -> None:
+    content = b"<a>x&#x01;&#2;&#x1F;&#31;&#9;&#xA;&#13;&#38;&#x20;</a>"
+    with pytest.raises(xml.BadXml):
+        xml.parse(content)
+    assert xml.parse(content, lenient=True).text == "x\ufffd\ufffd\ufffd\ufffd\t\n\r& "

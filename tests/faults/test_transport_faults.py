@@ -134,6 +134,39 @@ def test_a_slow_line_is_no_stall(wire: Way) -> None:
     assert len(wire.proxy.log) == 1
 
 
+def test_a_slow_line_that_many_share_is_no_trickle(wire: Way) -> None:
+    wire.proxy.add(Bandwidth(16_000))
+    client = wire.client(stall_timeout=0.3)
+    jobs = client.run_all([client.get(wire.place.bucket, "small") for _ in range(6)])
+    assert [bytes(job.content) for job in jobs] == [SMALL] * 6
+    assert sum(job.retries for job in jobs) == 0
+
+
+def test_a_trickle_is_given_up_on_the_way_down(wire: Way) -> None:
+    wire.proxy.add(Bandwidth(1_000, times=1))
+    assert wire.get("small", stall_timeout=0.4) == SMALL
+    assert len(wire.proxy.log) == 2
+    wire.proxy.clear()
+    # More than the least rate, but next to nothing beside the others.
+    wire.proxy.add(Bandwidth(20_000, nth=4))
+    assert wire.get("large", stall_timeout=0.4) == LARGE
+    assert wire.struck(Bandwidth) == 1
+
+
+def test_a_trickle_is_given_up_on_the_way_up(wire: Way) -> None:
+    wire.proxy.add(Bandwidth(20_000, nth=2, direction="request", operation="UploadPart"))
+    wire.put(LARGE, stall_timeout=1.0)
+    assert wire.stored() == LARGE
+    assert wire.struck(Bandwidth) == 1
+
+
+def test_what_only_trickles_is_an_error_that_says_so(wire: Way) -> None:
+    wire.proxy.add(Bandwidth(1_000))
+    with pytest.raises(errors.ConnectionLost, match="bytes a second moved for"):
+        wire.get("small", stall_timeout=0.3, attempts=3)
+    assert len(wire.proxy.wait_until_idle()) == 3
+
+
 @pytest.mark.parametrize("direction", ["request", "response"])
 def test_segments_of_one_byte_are_put_together(wire: Way, direction: Any) -> None:
     wire.proxy.add(Slicer(1, direction=direction))
@@ -210,9 +243,24 @@ def test_a_small_body_without_a_length_is_taken_whole(wire: Way, to: Any, size: 
 
 
 @pytest.mark.parametrize("to", ["chunked", "close"])
-def test_a_large_body_without_a_length_is_an_error(wire: Way, to: Any) -> None:
+@pytest.mark.parametrize("byte_range", [None, ByteRange(PART - 1, 2 * PART), ByteRange(suffix=2 * PART)])
+def test_a_large_body_without_a_length_comes_by_ranges(wire: Way, to: Any, byte_range: ByteRange | None) -> None:
     wire.proxy.add(Reframe(to))
-    with pytest.raises(errors.ProtocolError):
+    offset, length = (byte_range or ByteRange()).within(len(LARGE))
+    assert wire.get("large", byte_range) == LARGE[offset : offset + length]
+    asked = [passed.range for passed in wire.proxy.wait_until_idle()]
+    assert ("bytes=0-0" in asked) == (byte_range is None)
+
+
+def test_a_large_body_without_a_length_survives_breaks(wire: Way) -> None:
+    wire.proxy.add(Reframe("chunked"), Reset(at=range(1 << 20), probability=0.3, seed=2))
+    assert wire.get("large", attempts=PATIENT) == LARGE
+    assert wire.struck(Reset)
+
+
+def test_a_large_body_without_a_length_or_ranges_is_an_error(wire: Way) -> None:
+    wire.proxy.add(Reframe("chunked"), ChangeHeaders(drop=("content-range",)))
+    with pytest.raises(errors.ProtocolError, match="its size cannot be known"):
         wire.get("large")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import ssl
 import struct
@@ -113,8 +114,14 @@ class ScriptedServer:
         # Closing alone does not wake an accept() in another thread.
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+        self.drop_connections()
+
+    def drop_connections(self) -> None:
+        """Ends what is under way; new ones are taken."""
         with self._lock:
             for connection in self._open:
+                with contextlib.suppress(OSError):  # the peer was first
+                    connection.shutdown(socket.SHUT_RDWR)
                 connection.close()
 
     def _accept(self) -> None:

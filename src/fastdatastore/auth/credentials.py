@@ -3,7 +3,9 @@ container, process), refreshed by it when they near their end."""
 
 from __future__ import annotations
 
+import os
 import threading
+import weakref
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +37,9 @@ class CredentialProvider:
 
     def __init__(self, profile: str | None = None) -> None:
         self._profile = profile
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        with _registry:
+            _all.add(self)
         self._session: Session | None = None
         self._source: Any = None
 
@@ -52,16 +56,22 @@ class CredentialProvider:
         """The botocore session, made once."""
         with self._lock:
             if self._session is None:
-                import botocore.exceptions
-                import botocore.session
-
-                self._session = botocore.session.Session(profile=self._profile)
-                try:
-                    self._session.get_scoped_config()
-                except botocore.exceptions.ProfileNotFound as error:
-                    self._session = None
-                    raise ConfigurationError(f"{error}; check AWS_PROFILE and ~/.aws/config") from None
+                self._session = self._new_session()
             return self._session
+
+    def _new_session(self) -> Session:
+        import botocore.exceptions
+        import botocore.session
+
+        session = botocore.session.Session(profile=self._profile)
+        try:
+            session.get_scoped_config()
+        except botocore.exceptions.ProfileNotFound as error:
+            raise ConfigurationError(f"{error}; check AWS_PROFILE and ~/.aws/config") from None
+        return session
+
+    def _look(self) -> Any:
+        return self.session().get_credentials()
 
     def snapshot(self) -> Credentials:
         """The credentials to sign with now.
@@ -71,15 +81,14 @@ class CredentialProvider:
         """
         import botocore.exceptions
 
-        session = self.session()
         with self._lock:
             try:
                 if self._source is None:
-                    self._source = session.get_credentials()
+                    self._source = self._look()
                 if self._source is None:
                     raise NoCredentials("no credentials were found")
                 frozen = self._source.get_frozen_credentials()
-            except botocore.exceptions.BotoCoreError as error:
+            except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
                 raise NoCredentials(f"credentials could not be had: {error}") from error
         if not frozen.access_key or not frozen.secret_key:
             raise NoCredentials("the credentials that were found are incomplete")
@@ -91,6 +100,29 @@ class CredentialProvider:
         with self._lock:
             self._session = self._source = None
         return self.snapshot()
+
+
+_all: weakref.WeakSet[CredentialProvider] = weakref.WeakSet()
+_registry = threading.Lock()
+_held: list[CredentialProvider] = []
+
+
+def _before_fork() -> None:
+    # A look that is on its way is waited for: the child would inherit its lock, and nobody to open it.
+    _registry.acquire()
+    _held[:] = _all
+    for provider in _held:
+        provider._lock.acquire()
+
+
+def _after_fork() -> None:
+    while _held:
+        _held.pop()._lock.release()
+    _registry.release()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)
 
 
 class StaticCredentials(CredentialProvider):

@@ -9,8 +9,8 @@ from fastdatastore.bench.document import verified_by
 from fastdatastore.bench.measure import percentile
 from fastdatastore.bench.runner import Outcome
 from fastdatastore.bench.sizes import format_size
-from fastdatastore.bench.terminal import Terminal
 from fastdatastore.bench.workloads import Operation
+from fastdatastore.progress.terminal import Terminal
 
 WIDTH = 100
 

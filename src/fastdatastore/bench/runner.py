@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from fastdatastore.bench import measure
 from fastdatastore.bench.flow import Flow
 from fastdatastore.bench.measure import Run
-from fastdatastore.bench.progress import Progress
 from fastdatastore.bench.source import Source
 from fastdatastore.bench.target import Target
 from fastdatastore.bench.workloads import ROUND_BYTES, Operation, Workload
@@ -24,6 +23,7 @@ from fastdatastore.errors import (
     ServerError,
     Throttled,
 )
+from fastdatastore.progress.line import LiveLine
 
 # After these the server may have stored the object all the same.
 _UNSETTLED = (ConnectionLost, IntegrityError, ProtocolError, ServerError, Throttled)
@@ -64,7 +64,7 @@ class Runner:
         unsettled: Of these, the ones of which it is not known whether the server has stored them, or still will.
     """
 
-    def __init__(self, target: Target, progress: Progress, repetitions: int = 1) -> None:
+    def __init__(self, target: Target, progress: LiveLine, repetitions: int = 1) -> None:
         self.made: set[str] = set()
         self.unsettled: set[str] = set()
         self._target = target

@@ -15,9 +15,9 @@ from fastdatastore.bench.workloads import MAIN_JOB, Operation, Workload
 from fastdatastore.cli.commands import CannotRun
 
 if TYPE_CHECKING:
-    from fastdatastore.bench.progress import Progress
     from fastdatastore.bench.runner import Outcome, Runner
     from fastdatastore.bench.target import Target
+    from fastdatastore.progress.line import LiveLine
 
 # The engine is imported when a benchmark runs, so that `fds --help` is quick.
 
@@ -124,10 +124,10 @@ def _run(options: argparse.Namespace) -> int:
     if options.json is not None:
         _check_json(options.json)
 
-    from fastdatastore.bench.progress import Progress
-    from fastdatastore.bench.terminal import Terminal
+    from fastdatastore.progress.line import LiveLine
+    from fastdatastore.progress.terminal import Terminal
 
-    progress = Progress(Terminal.of(sys.stderr))
+    progress = LiveLine(Terminal.of(sys.stderr))
     try:
         outcomes, environment = _measure(options, operations, workloads, progress)
     finally:
@@ -139,7 +139,7 @@ def _measure(
     options: argparse.Namespace,
     operations: tuple[Operation, ...],
     workloads: tuple[Workload, ...],
-    progress: Progress,
+    progress: LiveLine,
 ) -> tuple[list[Outcome], dict[str, Any]]:
     from fastdatastore.testing.servers import ServerUnavailable
 
@@ -166,7 +166,7 @@ def _open(
     server: str | None,
     operations: tuple[Operation, ...],
     workloads: tuple[Workload, ...],
-    progress: Progress,
+    progress: LiveLine,
 ) -> AbstractContextManager[Target]:
     from fastdatastore.bench import target
 
@@ -187,7 +187,7 @@ def _measure_at(
     target: Target,
     operations: tuple[Operation, ...],
     workloads: tuple[Workload, ...],
-    progress: Progress,
+    progress: LiveLine,
     repetitions: int,
 ) -> tuple[list[Outcome], dict[str, Any]]:
     from fastdatastore.bench import environment, report
@@ -210,7 +210,7 @@ def _measure_at(
     return outcomes, environment.describe(target)
 
 
-def _remove(target: Target, runner: Runner, progress: Progress, seconds: float) -> None:
+def _remove(target: Target, runner: Runner, progress: LiveLine, seconds: float) -> None:
     from fastdatastore.bench.removal import remove
 
     progress.say("removing what was made")
@@ -223,7 +223,7 @@ def _remove(target: Target, runner: Runner, progress: Progress, seconds: float) 
 
 def _report(options: argparse.Namespace, outcomes: list[Outcome], environment: dict[str, Any]) -> int:
     from fastdatastore.bench import document, report
-    from fastdatastore.bench.terminal import Terminal
+    from fastdatastore.progress.terminal import Terminal
 
     terminal = Terminal.of(sys.stdout)
     print(report.table(outcomes, terminal))

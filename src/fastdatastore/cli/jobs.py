@@ -48,13 +48,7 @@ class Mover:
 
     def _download(self, source: S3Place, target: LocalPlace, size: int | None, version: str) -> Work:
         def make() -> Job:
-            from fastdatastore.engine.sinks import disk_error
-
-            try:
-                target.path.parent.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise disk_error(error, target.path, size or 0) from None
-            sink = self._client.file_sink(target.path)
+            sink = self._client.file_sink(target.path, make_parents=True)
             return self._client.get(source.bucket, source.key, sink, version_id=version)
 
         return Action("download", str(source), str(target), size, on_done=lambda job: _set_time(job, target)), make

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from fastdatastore import errors
-from fastdatastore.bench.progress import UPDATE_SECONDS, Progress
 from fastdatastore.bench.sizes import format_size
-from fastdatastore.bench.terminal import Terminal
+from fastdatastore.progress.line import UPDATE_SECONDS, LiveLine
+from fastdatastore.progress.terminal import Terminal
 
 if TYPE_CHECKING:
     from fastdatastore.engine.client import Client
@@ -80,10 +78,10 @@ class Transfers:
         self._quiet = quiet
         self.dry_run = dry_run
         self._under_way: dict[Job, tuple[Action, ...]] = {}
-        self._moved = 0  # bytes of what has ended
-        self._line = Progress(Terminal.of(sys.stderr))
-        self._is_live = Terminal.of(sys.stderr).is_live
-        self._lock = threading.Lock()  # of the line
+        terminal = Terminal.of(sys.stderr)
+        self._line = LiveLine(terminal)
+        self._is_live = terminal.is_live and not quiet
+        self._began = self._told = time.monotonic()
 
     @property
     def exit_code(self) -> int:
@@ -98,9 +96,11 @@ class Transfers:
         Raises:
             FastDatastoreError: It makes no sense to go on.
         """
-        with self._shown():
-            for job in self._client.run(self._jobs(work)):
+        try:
+            for job in self._client.run(self._jobs(work), self._tell if self._is_live else None):
                 self._settle(job, self._under_way.pop(job))
+        finally:
+            self._line.clear()
 
     def _jobs(self, work: Iterable[tuple[Action | tuple[Action, ...], Callable[[], Job]]]) -> Iterator[Job]:
         for what, make in work:
@@ -119,7 +119,6 @@ class Transfers:
             yield job
 
     def _settle(self, job: Job, actions: tuple[Action, ...]) -> None:
-        self._moved += job.moved
         failures = {error.key: error for error in getattr(job, "failures", ())}
         if job.error is not None and not failures:
             for action in actions:
@@ -165,8 +164,7 @@ class Transfers:
 
     def warn(self, text: str) -> None:
         """A line on stderr."""
-        with self._lock:
-            self._line.line(f"fds: {text}")
+        self._line.line(f"fds: {text}")
 
     def finish(self) -> int:
         """Says how many have failed, and returns the exit code."""
@@ -175,34 +173,15 @@ class Transfers:
         return self.exit_code
 
     def _write(self, text: str) -> None:
-        with self._lock:
-            self._line.clear()
-            write_line(text)
+        self._line.clear()
+        write_line(text)
 
-    @contextmanager
-    def _shown(self) -> Iterator[None]:
-        """A live line on stderr, where that is a terminal."""
-        if not self._is_live or self._quiet:
-            yield
+    def _tell(self, moved: int) -> None:
+        """Says on the terminal how far it is."""
+        now = time.monotonic()
+        if now - self._told < UPDATE_SECONDS:
             return
-        over = threading.Event()
-        began = time.monotonic()
-
-        def tick() -> None:
-            while not over.wait(UPDATE_SECONDS):
-                moved = self._moved + sum(job.moved for job in list(self._under_way))
-                rate = moved * 8e-9 / (time.monotonic() - began)
-                text = (
-                    f"{self.done:,} done, {len(self._under_way):,} under way, {format_size(moved)}, {rate:.2f} Gbit/s"
-                )
-                with self._lock:
-                    self._line.say(text)
-
-        ticker = threading.Thread(target=tick, name="fds-progress", daemon=True)
-        ticker.start()
-        try:
-            yield
-        finally:
-            over.set()
-            ticker.join()
-            self._line.clear()
+        self._told = now
+        rate = moved * 8e-9 / (now - self._began)
+        counts = f"{self.done:,} done, {len(self._under_way):,} under way"
+        self._line.say(f"{counts}, {format_size(moved)}, {rate:.2f} Gbit/s")

@@ -13,13 +13,14 @@ from fastdatastore.auth.endpoint import EndpointConfig
 from fastdatastore.config import Settings
 from fastdatastore.engine import process
 from fastdatastore.engine.driver import Driver
+from fastdatastore.engine.files import FileSink
 from fastdatastore.engine.get import ByteRange, GetJob
 from fastdatastore.engine.job import Job
 from fastdatastore.engine.options import NO_OPTIONS, Options
 from fastdatastore.engine.put import PutJob
 from fastdatastore.engine.remote import Remote
 from fastdatastore.engine.request import Pairs
-from fastdatastore.engine.sinks import Budget, FileSink, MemorySink, Sink, SpillSink
+from fastdatastore.engine.sinks import MemorySink, Sink, SpillSink
 from fastdatastore.engine.sources import FileObjectSource, FileSource, MemorySource, Source
 
 if TYPE_CHECKING:
@@ -106,22 +107,22 @@ class Client:
             return FileObjectSource(pool, value)
         return MemorySource(value)
 
-    def file_sink(self, path: Path) -> FileSink:
+    def file_sink(self, path: Path, make_parents: bool = False) -> FileSink:
         """A download's destination: appears under `path` when it is whole and verified."""
-        return FileSink(process.buffer_pool(self.settings), path)
+        return FileSink(process.buffer_pool(self.settings), path, make_parents)
 
     def spill_sinks(self, make_path: Callable[[], Path]) -> Callable[[], SpillSink]:
-        """Makes sinks that share the memory ceiling; what is beyond it goes to a file named by `make_path`."""
-        pool, budget = process.buffer_pool(self.settings), Budget(self.settings.memory_ceiling)
-        return lambda: SpillSink(pool, budget, make_path)
+        """Makes sinks below the process's memory ceiling; what is beyond it goes to a file named by `make_path`."""
+        pool, memory = process.buffer_pool(self.settings), process.result_memory()
+        return lambda: SpillSink(pool, memory, self.settings.memory_ceiling, make_path)
 
     # ---- running them ----
 
-    def run(self, jobs: Iterable[J]) -> Generator[J, None, None]:
+    def run(self, jobs: Iterable[J], on_turn: Callable[[int], None] | None = None) -> Generator[J, None, None]:
         """Yields jobs as they end, failed ones with their `error`; see Driver.run."""
-        return cast("Generator[J, None, None]", Driver(self.remote, self.options).run(jobs))
+        return cast("Generator[J, None, None]", Driver(self.remote, self.options, on_turn).run(jobs))
 
-    async def arun(self, jobs: Iterable[J]) -> AsyncGenerator[J, None]:
+    async def arun(self, jobs: Iterable[J], on_turn: Callable[[int], None] | None = None) -> AsyncGenerator[J, None]:
         """`run` for a coroutine; to be used in `contextlib.aclosing`. See Driver.arun.
 
         Raises:
@@ -133,7 +134,7 @@ class Client:
             # The first look may read files, or ask services that take their time.
             await asyncio.to_thread(self.remote.snapshot)
             self._has_looked = True
-        async with aclosing(Driver(self.remote, self.options).arun(jobs)) as ended:
+        async with aclosing(Driver(self.remote, self.options, on_turn).arun(jobs)) as ended:
             async for job in ended:
                 yield cast(J, job)
 

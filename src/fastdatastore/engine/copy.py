@@ -233,7 +233,7 @@ class CopyJob(Job):
         if isinstance(error, errors.NotFound) or xml.field_of(report.content, "BucketName") == bucket:
             error.bucket, error.key = bucket, key
         else:
-            error.message += f" (it was to be copied from s3://{bucket}/{key})"
+            error.reason += f" (it was to be copied from s3://{bucket}/{key})"
         return error
 
     def _vanished(self, request: Request, report: Report) -> None:

@@ -10,10 +10,10 @@ import heapq
 import os
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Generator, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, cast
 
-from fastdatastore.engine import process, retry
+from fastdatastore.engine import injection, process, retry
 from fastdatastore.engine.admission import Admission
 from fastdatastore.engine.appetite import Appetite
 from fastdatastore.engine.budget import REFUND
@@ -23,7 +23,8 @@ from fastdatastore.engine.options import NO_OPTIONS, Options
 from fastdatastore.engine.planes.local import local as _native
 from fastdatastore.engine.remote import Remote
 from fastdatastore.engine.request import Request
-from fastdatastore.errors import FastDatastoreError, S3Error
+from fastdatastore.engine.trickles import Trickles
+from fastdatastore.errors import ConfigurationError, FastDatastoreError, S3Error
 
 if TYPE_CHECKING:
     from fastdatastore._native import Report
@@ -37,20 +38,37 @@ HANGING_ATTEMPTS = 3
 # Results in the making, as a multiple of the parts that may be on the way: while one object ends the next one begins.
 BACKLOG = 2
 
+# Who watches is called so often, also when nothing ends.
+WATCH_SECONDS = 0.1
+
 # After Ctrl-C, or when the caller walks away: how long uploads may take to be aborted.
 FAREWELL_SECONDS = 0.5
 LAST_ABORT_SECONDS = 0.3
 
 
 class Driver:
-    """Runs jobs over a remote. For one thread, for one call."""
+    """Runs jobs over a remote. For one thread, for one call.
 
-    def __init__(self, remote: Remote, options: Options = NO_OPTIONS) -> None:
+    Args:
+        options: What goes with every request.
+        on_turn: Is called with `moved` in each turn, at least ten times a second; what it raises ends the run.
+    """
+
+    def __init__(
+        self, remote: Remote, options: Options = NO_OPTIONS, on_turn: Callable[[int], None] | None = None
+    ) -> None:
         remote.check_fork()
         self._remote = remote
         self._options = options
         self._settings = remote.settings
-        self._queue: _native.Queue = remote.plane.Queue(process.plane(remote.plane, remote.settings))
+        self._on_turn = on_turn
+        try:
+            self._queue: _native.Queue = remote.plane.Queue(process.plane(remote.plane, remote.settings))
+        except OSError as error:
+            raise ConfigurationError(
+                f"the data plane cannot start: {error.strerror}; raise the limit of open files (ulimit -n) or of "
+                "processes (ulimit -u)"
+            ) from error
         self._open: deque[Job] = deque()  # may have requests to send
         self._started: set[Job] = set()
         self._ready: deque[Request] = deque()  # retries that are due, and what was not admitted yet
@@ -60,10 +78,12 @@ class Driver:
         self._tidying: dict[Job, Job] = {}  # the jobs that tidy up at the server, and the failed ones they do it for
         self._admission: Admission
         parts = remote.concurrency.of(up=False, large=True).limit
-        self._appetite = Appetite(BACKLOG * parts * self._settings.part_size)
+        # Half of the ceiling for what is on the way leaves room for a result that is being looked at.
+        self._appetite = Appetite(min(BACKLOG * parts * self._settings.part_size, self._settings.memory_ceiling // 2))
         self._hedger = Hedger()
         self._uploading: set[Request] = set()  # parts that a second attempt could overtake
         self._hedge_at = 0.0
+        self._trickles = Trickles(self._settings.stall_timeout, time.monotonic())
         self._pid = os.getpid()
 
     def __repr__(self) -> str:
@@ -71,6 +91,14 @@ class Driver:
             f"<Driver [jobs: {len(self._started)} | requests: {len(self._queue)} in flight, {len(self._ready)} ready, "
             f"{len(self._later)} waiting to be tried again]>"
         )
+
+    @property
+    def moved(self) -> int:
+        """Body bytes that this call's attempts have moved so far, parts in flight included, whatever became of them.
+
+        For any thread.
+        """
+        return self._queue.moved
 
     def run(self, jobs: Iterable[Job]) -> Generator[Job, None, None]:
         """Yields each job when it is done or has failed (job.error), in the order in which they end.
@@ -84,6 +112,8 @@ class Driver:
         try:
             while True:
                 exhausted = self._fill(source, exhausted)
+                if self._on_turn is not None:
+                    self._on_turn(self.moved)
                 while self._finished:
                     job = self._finished.popleft()
                     job.release()
@@ -109,6 +139,8 @@ class Driver:
         try:
             while True:
                 exhausted = self._fill(source, exhausted)
+                if self._on_turn is not None:
+                    self._on_turn(self.moved)
                 while self._finished:
                     job = self._finished.popleft()
                     job.release()
@@ -158,6 +190,7 @@ class Driver:
             batch.append(request)
         self._hedge(batch, now)
         self._submit(batch, now)
+        self._give_up_trickles(now)
         self._admission.turn(now)
         return exhausted
 
@@ -176,6 +209,8 @@ class Driver:
         return None
 
     def _submit(self, batch: list[Request], now: float) -> None:
+        if self._settings.inject_failures:
+            batch = [request for request in batch if not self._is_struck(request, now)]
         if not batch:
             return
         try:
@@ -192,9 +227,29 @@ class Driver:
             request.job.attempts += 1
             request.started = request.started or now
             request.sent_at = now
+            request.given_up = ""
             if request.operation == "UploadPart":
                 self._uploading.add(request)
         self._queue.submit(orders)
+
+    def _is_struck(self, request: Request, now: float) -> bool:
+        """Whether this attempt fails on purpose: it counts, and is over before anything was sent."""
+        error = injection.strike(request, self._settings)
+        if error is None:
+            return False
+        self._admission.on_withdrawn(request)
+        job = request.job
+        job.in_flight.discard(request)
+        request.attempts += 1
+        job.attempts += 1
+        if request.attempts >= self._settings.attempts:
+            self._fail(job, error)
+            self._settle(job)
+        else:
+            job.retries += 1
+            self._ticket += 1
+            heapq.heappush(self._later, (now, self._ticket, request))
+        return True
 
     def _orders(self, requests: Sequence[Request]) -> list[_native.Order]:
         snapshot = self._remote.snapshot()
@@ -216,16 +271,30 @@ class Driver:
         else:
             late.twin = None
 
+    def _give_up_trickles(self, now: float) -> None:
+        if now < self._trickles.due:
+            return
+        progress = cast("list[tuple[Request, int]]", self._queue.progress())
+        for request, why in self._trickles.look(now, self._queue.moved, progress):
+            request.given_up = why
+            request.trickled += 1
+            self._queue.cancel(request)
+
     def _patience(self) -> float:
         """Seconds until a request may go out; -1.0 when only reports can bring news."""
         if self._finished:
             return 0.0
         if self._ready:
             return self._admission.wait
+        now = time.monotonic()
         dues = [self._later[0][0]] if self._later else []
+        if self._on_turn is not None and len(self._queue):
+            dues.append(now + WATCH_SECONDS)
         if self._uploading:
             dues.append(self._hedge_at)
-        return max(0.0, min(dues) - time.monotonic()) if dues else -1.0
+        if len(self._queue):
+            dues.append(self._trickles.due)
+        return max(0.0, min(dues) - now) if dues else -1.0
 
     # ---- receiving ----
 
@@ -275,6 +344,8 @@ class Driver:
             self._settle(job)
             return
         if verdict.kind is retry.Kind.ANSWER:
+            if request.is_large:
+                self._trickles.on_done(report.sent + report.landed, report.took - report.waited)
             try:
                 job.on_answer(request, report)
             except RetryRequest as again:
@@ -355,7 +426,7 @@ class Driver:
         """Takes the retry out of the client's budget; False when it is used up: a sick server is not beaten further."""
         budget = self._remote.retry_budget
         budget.widen(len(self._queue))
-        request.cost = budget.take(timed_out=report.outcome == _native.STALLED)
+        request.cost = budget.take(timed_out=report.outcome == _native.STALLED or bool(request.given_up))
         return request.cost > 0
 
     # ---- the end of a job ----
@@ -426,9 +497,14 @@ class Driver:
             while len(self._queue) and (left := deadline - time.monotonic()) > 0:
                 self._queue.take(left)
             self._queue.cancel()
+        # A traceback may keep this driver, and a job and its requests keep each other: none of them may keep memory.
+        for waiting in (self._open, self._ready, self._later, self._uploading, self._started):
+            waiting.clear()
         for job in stopped:
+            for request in job.in_flight:
+                request.target = request.body = None
+            job.in_flight.clear()
             job.release()
-        self._started.clear()
 
     def _hear_out(self, report: Report) -> None:
         """An answer that came before the cancel may name an upload, which is to be aborted then."""

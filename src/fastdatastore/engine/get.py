@@ -1,7 +1,9 @@
 """GetObject: one unranged request tells size, ETag and checksum; a large body is shared out among ranged ones.
 
 The first stream goes on as the first part or parts, and is cut where the others begin. Every later range carries
-If-Match, so the result is one object or an error, never a mixture.
+If-Match, so the result is one object or an error, never a mixture. A large body whose head does not tell its length (a
+proxy has put it into chunks) is given up: the Content-Range of a range of one byte tells the size, then all comes by
+ranges.
 """
 
 from __future__ import annotations
@@ -27,6 +29,12 @@ if TYPE_CHECKING:
 INLINE_MAX = 256 << 10
 
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
+
+
+def _span_of(report: Report) -> tuple[int, int, int] | None:
+    """(offset, length, bytes of the whole object) as the reply's Content-Range has it."""
+    match = _CONTENT_RANGE.fullmatch(report.headers.get("content-range", ""))
+    return (int(match[1]), int(match[2]) - int(match[1]) + 1, int(match[3])) if match else None
 
 
 @dataclass(frozen=True)
@@ -85,6 +93,8 @@ class GetJob(Job):
         self._range = byte_range
         self._query = version_query(version_id)
         self._asked = False
+        self._unsized: Report | None = None  # the first reply, when only a range can tell how long its body is
+        self._sizing: Request | None = None  # that range
         self._stream: Request | None = None  # the first, unranged request, while it is that
         self._todo: list[tuple[int, int]] = []  # (offset, length) within what was asked for, last first
         self._pieces: list[tuple[int, int, int]] = []  # (offset, length, CRC) of what has landed
@@ -113,10 +123,19 @@ class GetJob(Job):
                 expected=(416,) if self._range is not None else (),
             )
             return self._stream
+        if self._unsized is not None and self._sizing is None:
+            self._sizing = self._range_of_one_byte()
+            return self._sizing
         if not self._todo:
             return None
         offset, length = self._todo.pop()
         return self._ranged(offset, length)
+
+    def _range_of_one_byte(self) -> Request:
+        """A server that knows no ranges would send all again: then it pauses, or is cut."""
+        request = Request(self, "GetObject", "GET", self.bucket, self.key, pause_above=1, content_max=1)
+        self._aim(request, 0, 1)
+        return request
 
     def _ranged(self, offset: int, length: int) -> Request:
         request = Request(
@@ -142,14 +161,13 @@ class GetJob(Job):
 
     # ---- answers ----
 
-    def _learn(self, request: Request, report: Report) -> int:
-        """Reads the first reply's head; returns how many bytes it announces."""
+    def _learn(self, request: Request, report: Report, length: int) -> None:
+        """Reads the first reply's head; its body has `length` bytes."""
         self.headers = report.headers
-        length = report.content_length if report.content_length is not None else len(report.content)
         self.offset, self.total_size = 0, length
         if report.status == 206:
-            match = _CONTENT_RANGE.fullmatch(report.headers.get("content-range", ""))
-            if not match or int(match[2]) - int(match[1]) + 1 != length:
+            span = _span_of(report)
+            if span is None or span[1] != length:
                 raise make_error(
                     errors.ProtocolError,
                     f"the reply's Content-Range {report.headers.get('content-range')!r} does not fit its "
@@ -157,7 +175,7 @@ class GetJob(Job):
                     request,
                     report,
                 )
-            self.offset, self.total_size = int(match[1]), int(match[3])
+            self.offset, _, self.total_size = span
         if self._range is not None and (self.offset, length) != self._range.within(self.total_size):
             raise make_error(
                 errors.ProtocolError,
@@ -171,10 +189,12 @@ class GetJob(Job):
             if self._expected:
                 self._algorithm = self._expected.algorithm
         self.size = length
-        return length
 
     def on_paused(self, request: Request, report: Report) -> tuple[Buffer, int]:
-        size = self._learn(request, report)
+        if request is self._sizing:
+            raise self._no_size(request, report)
+        size = report.content_length or 0
+        self._learn(request, report, size)
         self._sink.open(size)
         part_size = plan.part_size_for(size, self._part_size)
         count = -(-size // part_size)
@@ -190,7 +210,12 @@ class GetJob(Job):
             self._refuse_range(request, report)
             return
         if request.target is None:
-            self._take_inline(request, report)
+            if request is self._sizing:
+                self._take_size(request, report)
+            elif report.outcome == _native.CUT:
+                self._give_up_stream(request, report)
+            else:
+                self._take_inline(request, report)
             return
         offset, length = self._place(request)
         if request is not self._stream:
@@ -199,12 +224,14 @@ class GetJob(Job):
             message = f"{report.landed:,} bytes came where {length:,} belong"
             raise RetryRequest(make_error(errors.ConnectionLost, message, request, report))
         self._keep(request, offset, report.landed, report.crc)
+        request.target = None  # who still has the request does not keep the memory
         if self.moved == self.size:
             self._verify(request, report)
 
     def _take_inline(self, request: Request, report: Report) -> None:
         """The object came whole, with its head."""
-        length = self._learn(request, report)
+        length = len(report.content) if report.content_length is None else report.content_length
+        self._learn(request, report, length)
         if length != len(report.content):
             message = f"{len(report.content):,} bytes came where {length:,} were announced"
             raise RetryRequest(make_error(errors.ConnectionLost, message, request, report))
@@ -219,6 +246,36 @@ class GetJob(Job):
         self._sink.take(report.content)
         self.moved = length
         self._end()
+
+    def _give_up_stream(self, request: Request, report: Report) -> None:
+        """The body is longer than what comes with its head, and nobody has said how long."""
+        self._stream = None
+        self.headers = report.headers
+        span = _span_of(report) if report.status == 206 else None
+        if span is None:
+            self._unsized = report
+        else:
+            self._plan(request, report, span[1])
+
+    def _take_size(self, request: Request, report: Report) -> None:
+        span = _span_of(report) if report.status == 206 else None
+        if span is None or span[:2] != (0, 1) or self._unsized is None:
+            raise self._no_size(request, report)
+        self._plan(request, self._unsized, span[2])
+
+    def _plan(self, request: Request, first: Report, size: int) -> None:
+        """All of it comes by ranges; what the first reply has brought is not kept."""
+        self._learn(request, first, size)
+        self._sink.open(size)
+        self._todo = plan.parts(0, size, plan.part_size_for(size, self._part_size))[::-1]
+
+    def _no_size(self, request: Request, report: Report) -> errors.S3Error:
+        message = (
+            f"the object came without a Content-Length, and a request for its first byte was answered by HTTP "
+            f"{report.status} with the Content-Range {report.headers.get('content-range', '')!r}: its size cannot be "
+            "known; let no proxy on the way to the store take away Content-Length or ranges"
+        )
+        return make_error(errors.ProtocolError, message, request, report)
 
     def _refuse_range(self, request: Request, report: Report) -> None:
         asked = self._range.header() if self._range else ""
@@ -308,6 +365,6 @@ class GetJob(Job):
         self.finish()
 
     def release(self) -> None:
-        self._stream = None  # no cycle keeps the memory longer than its last user
+        self._stream = self._sizing = self._unsized = None  # no cycle keeps the memory longer than its last user
         if not self.done:
             self._sink.close(ok=False)

@@ -65,10 +65,13 @@ class ListJob(Job):
 
     def on_answer(self, request: Request, report: Report) -> None:
         try:
-            root = xml.parse(report.content)
+            # Ceph encodes the keys, but repeats the prefix that was asked for as it is, control characters and all.
+            root = xml.parse(report.content, lenient=True)
             if root.tag != "ListBucketResult":
                 raise xml.BadXml(f"a {root.tag} came for a listing")
             encoded = xml.text(root, "EncodingType") == "url"
+            if not encoded:
+                root = xml.parse(report.content)
             page = [
                 Entry(
                     plain(xml.text(item, "Key"), encoded),

@@ -1,4 +1,4 @@
-"""What a process has once: the data plane and the buffer pool. A fork's child gets its own on first use."""
+"""What a process has once: data plane, buffer pool, count of results. A fork's child gets its own on first use."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ import threading
 from types import ModuleType
 
 from fastdatastore.config import Settings
+from fastdatastore.engine.ceiling import ResultMemory
 from fastdatastore.engine.planes.local import local as _native
 
 _lock = threading.Lock()
 _planes: dict[str, _native.Plane] = {}  # by the name of their module: an endpoint behind a proxy has another one
 _pool: _native.BufferPool | None = None
+_results = ResultMemory()
 
 
 def plane(module: ModuleType, settings: Settings) -> _native.Plane:
@@ -33,6 +35,11 @@ def buffer_pool(settings: Settings) -> _native.BufferPool:
         return _pool
 
 
+def result_memory() -> ResultMemory:
+    """The process's count of the results that are in memory."""
+    return _results
+
+
 def _close() -> None:
     for each in _planes.values():
         each.close()
@@ -51,12 +58,13 @@ def _after_fork_in_parent() -> None:
 
 
 def _after_fork_in_child() -> None:
-    global _pool
+    global _pool, _results
     for each in _planes.values():
         each.after_fork_in_child()
     _planes.clear()
     # Regions that are in use go on in the child as private copies; the free list was never inherited.
     _pool = None
+    _results = ResultMemory()
     _lock.release()
 
 

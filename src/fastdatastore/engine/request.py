@@ -42,6 +42,7 @@ class Request:
         expected: Statuses that are answers to the job, not errors.
         attempts, started: How many were made, and when the first (time.monotonic()).
         signed_payload: The last attempt's signature covers the body's hash.
+        given_up: Why the driver has called the last attempt off; "" if it has not. trickled: How often it has.
         sent_at: When the last attempt was handed over. cost: Tokens of the retry budget that it has taken.
         mended: What has been put right for it already, once each.
         twin: A second attempt of the same part that is on the way beside it: the first to be answered wins.
@@ -56,6 +57,7 @@ class Request:
         "cost",
         "download_crc",
         "expected",
+        "given_up",
         "headers",
         "is_large",
         "job",
@@ -73,6 +75,7 @@ class Request:
         "stale",
         "started",
         "target",
+        "trickled",
         "twin",
         "upload_crc",
     )
@@ -123,6 +126,8 @@ class Request:
         self.is_large = target is not None or part > 0 or (body is not None and memoryview(body).nbytes > LARGE)
         self.mended: set[Mend] = set()
         self.stale = 0
+        self.given_up = ""
+        self.trickled = 0
 
     def double(self) -> Request:
         """A second attempt of the same, to go out while this one is on its way."""

@@ -24,7 +24,7 @@ CAP = 10.0
 
 # An endpoint that nobody answers at is most often a wrong one: say so soon.
 CONNECT_ATTEMPTS = 4
-RESOLVE_ATTEMPTS = 2
+RESOLVE_ATTEMPTS = 3
 # A connection that the server closed while it idled costs no attempt, but not for ever.
 STALE_LIMIT = 8
 
@@ -146,7 +146,8 @@ def judge(request: Request, report: Report) -> Verdict:
 
 
 def _judge_transport(request: Request, report: Report) -> Verdict:
-    error = make_error(_BY_OUTCOME[report.outcome], report.why, request, report)
+    why = (report.outcome == _native.CANCELLED and request.given_up) or report.why
+    error = make_error(_BY_OUTCOME[report.outcome], why, request, report)
     if report.outcome == _native.TLS_FAILED:
         return Verdict(Kind.FATAL, error)
     if report.outcome == _native.RESOLVE_FAILED:

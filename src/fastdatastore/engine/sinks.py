@@ -1,27 +1,19 @@
-"""Where a download lands: recycled memory, a file, or a file only when memory is short."""
+"""Where a download lands: recycled memory, the caller's memory, or a file when memory is short."""
 
 from __future__ import annotations
 
-import errno
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from fastdatastore.engine.bytesview import bytes_of
+from fastdatastore.engine.ceiling import Held, ResultMemory
+from fastdatastore.engine.files import FileSink
 from fastdatastore.engine.planes.local import local as _native
-from fastdatastore.errors import FastDatastoreError, InsufficientDiskSpace, LocalFileError
+from fastdatastore.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
-
-
-def disk_error(error: OSError, path: Path, size: int) -> FastDatastoreError:
-    """Ours for what the disk said while `size` bytes were to be written to `path`."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return InsufficientDiskSpace(
-            f"the disk is full: {path} needs {size:,} bytes; free some space or choose another tmproot"
-        )
-    return LocalFileError(f"cannot write {path}: {error.strerror}; check the directory and its permissions")
 
 
 class Sink(Protocol):
@@ -39,7 +31,7 @@ class Sink(Protocol):
         """The whole object, when it came with its head."""
 
     def close(self, ok: bool) -> memoryview:
-        """The result is whole and verified, or is to leave no trace. Returns its bytes if they are in memory."""
+        """The result is whole and verified, or is to leave no trace. Returns its bytes if they are in our memory."""
 
 
 class MemorySink:
@@ -69,94 +61,69 @@ class MemorySink:
         return view if ok else memoryview(b"")
 
 
-class FileSink:
-    """A file: written beside its place under a temporary name, moved there when it is whole and verified."""
+class BufferSink:
+    """The caller's own memory, from its start; it may be larger than the object. Let go of by close().
 
-    in_place = False
-
-    def __init__(self, pool: _native.BufferPool, path: Path) -> None:
-        self.path = path
-        self._pool = pool
-        self._temporary = path.with_name(f".{path.name[:200]}.{os.getpid()}.{id(self):x}.part")
-        self._fd = -1
-        self._size = 0
-
-    def open(self, size: int) -> None:
-        self._size = size
-        try:
-            self._fd = os.open(self._temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o666)
-            # The space is claimed before a byte is fetched: a full disk is said at once.
-            if size and hasattr(os, "posix_fallocate"):
-                os.posix_fallocate(self._fd, 0, size)
-        except OSError as error:
-            raise disk_error(error, self.path, size) from error
-
-    def target(self, offset: int, length: int) -> Buffer:
-        return memoryview(self._pool.take(length))
-
-    def landed(self, offset: int, target: Buffer, length: int) -> None:
-        self._write(memoryview(target)[:length], offset)
-
-    def take(self, content: bytes) -> None:
-        self.open(len(content))
-        self._write(memoryview(content), 0)
-
-    def _write(self, view: memoryview, offset: int) -> None:
-        try:
-            while view:
-                done = os.pwrite(self._fd, view, offset)
-                view, offset = view[done:], offset + done
-        except OSError as error:
-            raise disk_error(error, self.path, self._size) from error
-
-    def close(self, ok: bool) -> memoryview:
-        if self._fd < 0:
-            return memoryview(b"")
-        try:
-            os.close(self._fd)
-            if ok:
-                self._temporary.replace(self.path)
-        except OSError as error:
-            ok = False
-            raise disk_error(error, self.path, self._size) from error
-        finally:
-            self._fd = -1
-            if not ok:
-                self._temporary.unlink(missing_ok=True)
-        return memoryview(b"")
-
-
-class Budget:
-    """How many bytes of results may be in memory; shared by the sinks of one call."""
-
-    def __init__(self, limit: int) -> None:
-        self.left = limit
-
-    def grant(self, size: int) -> bool:
-        if size > self.left:
-            return False
-        self.left -= size
-        return True
-
-
-class SpillSink:
-    """Memory while the budget lasts, then a file at the path that `make_path` gives.
-
-    Attributes:
-        path: The file; None while the result is in memory.
+    Raises:
+        ConfigurationError: It is read-only, not contiguous, or no buffer; on open: smaller than the object.
     """
 
     in_place = True
 
-    def __init__(self, pool: _native.BufferPool, budget: Budget, make_path: Callable[[], Path]) -> None:
+    def __init__(self, buffer: Buffer) -> None:
+        self._view = bytes_of(buffer)
+        if self._view.readonly:
+            raise ConfigurationError(f"a {type(buffer).__name__} that is read-only cannot be downloaded into")
+
+    def open(self, size: int) -> None:
+        if size > self._view.nbytes:
+            raise ConfigurationError(
+                f"the buffer has {self._view.nbytes:,} bytes and {size:,} are to go there; give a larger one, or ask "
+                "for a range (S3GetObject)"
+            )
+
+    def target(self, offset: int, length: int) -> Buffer:
+        return self._view[offset : offset + length]
+
+    def landed(self, offset: int, target: Buffer, length: int) -> None:
+        """It is where it belongs already."""
+
+    def take(self, content: bytes) -> None:
+        self.open(len(content))
+        self._view[: len(content)] = content
+
+    def close(self, ok: bool) -> memoryview:
+        self._view = memoryview(b"")
+        return self._view
+
+
+class SpillSink:
+    """Memory while there is room below the ceiling, then a file at the path that `make_path` gives.
+
+    Attributes:
+        path: The file; None while the result is in memory.
+        held: The result's share of the ceiling; None for a file.
+    """
+
+    __slots__ = ("_ceiling", "_chosen", "_make_path", "_memory", "_pool", "held", "in_place", "path")
+
+    def __init__(
+        self, pool: _native.BufferPool, memory: ResultMemory, ceiling: int, make_path: Callable[[], Path]
+    ) -> None:
+        self.in_place = True
         self.path: Path | None = None
+        self.held: Held | None = None
         self._pool = pool
-        self._budget = budget
+        self._memory = memory
+        self._ceiling = ceiling
         self._make_path = make_path
-        self._chosen: Sink = MemorySink(pool)
+        self._chosen: Sink | None = None
 
     def _choose(self, size: int) -> Sink:
-        if not self._budget.grant(size):
+        self.held = self._memory.take(size, self._ceiling)
+        if self.held is not None:
+            self._chosen = MemorySink(self._pool)
+        else:
             self.path = self._make_path()
             self._chosen = FileSink(self._pool, self.path)
             self.in_place = False
@@ -166,13 +133,17 @@ class SpillSink:
         self._choose(size).open(size)
 
     def target(self, offset: int, length: int) -> Buffer:
+        assert self._chosen is not None
         return self._chosen.target(offset, length)
 
     def landed(self, offset: int, target: Buffer, length: int) -> None:
+        assert self._chosen is not None
         self._chosen.landed(offset, target, length)
 
     def take(self, content: bytes) -> None:
         self._choose(len(content)).take(content)
 
     def close(self, ok: bool) -> memoryview:
-        return self._chosen.close(ok)
+        if not ok:
+            self.held = None
+        return memoryview(b"") if self._chosen is None else self._chosen.close(ok)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from io import BufferedIOBase, RawIOBase
 from pathlib import Path
-from pickle import PickleBuffer
 from typing import TYPE_CHECKING, Protocol
 
+from fastdatastore.engine.bytesview import bytes_of
 from fastdatastore.engine.planes.local import local as _native
-from fastdatastore.errors import ConfigurationError, LocalFileError, SourceChanged
+from fastdatastore.errors import LocalFileError, LocalFileNotFound, SourceChanged
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -31,9 +31,7 @@ class MemorySource:
     """A bytes-like object; parts are views of it, nothing is copied."""
 
     def __init__(self, data: Buffer) -> None:
-        if not memoryview(data).c_contiguous:
-            raise ConfigurationError(f"a {type(data).__name__} must be C-contiguous; make it so by a copy")
-        self._view = _flat(data)
+        self._view = bytes_of(data)
         self.size = self._view.nbytes
 
     def part(self, offset: int, length: int) -> Buffer:
@@ -46,24 +44,6 @@ class MemorySource:
         self._view = memoryview(b"")
 
 
-def _flat(data: Buffer) -> memoryview:
-    """The bytes of a contiguous buffer.
-
-    PickleBuffer.raw() takes any item format and shape, but not a memoryview: that pair, met by the garbage collector in
-    a cycle, crashes CPython 3.11 and 3.12 ("memoryview has 1 exported buffer").
-    """
-    if not isinstance(data, memoryview):
-        return PickleBuffer(data).raw()
-    if data.nbytes == 0:
-        return memoryview(b"")
-    try:
-        return data.cast("B")
-    except TypeError:
-        raise ConfigurationError(
-            f"a memoryview of items {data.format!r} cannot be taken as bytes; give the object behind it"
-        ) from None
-
-
 class FileSource:
     """A regular file; parts are read into recycled memory."""
 
@@ -73,6 +53,8 @@ class FileSource:
         try:
             self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
             self._stat = os.fstat(self._fd)
+        except FileNotFoundError as error:
+            raise LocalFileNotFound(f"there is no file {path}; check the path") from error
         except OSError as error:
             raise LocalFileError(f"cannot read {path}: {error.strerror}; check the path and its permissions") from error
         except ValueError as error:

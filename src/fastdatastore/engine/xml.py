@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from xml.etree.ElementTree import Element, ParseError, TreeBuilder, XMLParser
 
 MAX_BYTES = 16 << 20
+
+# References to control characters, which XML 1.0 does not have: &#1; &#x1F; but not tab, line feed, carriage return.
+_IMPOSSIBLE = re.compile(rb"&#(?:0*(?:[0-8]|1[124-9]|2\d|3[01])|[xX]0*(?:[0-8bBcCeEfF]|1[0-9a-fA-F]));")
 
 
 class BadXml(ValueError):
@@ -16,8 +20,11 @@ class _NoDoctype(TreeBuilder):
         raise BadXml("a document type is not allowed")
 
 
-def parse(content: bytes) -> Element:
+def parse(content: bytes, lenient: bool = False) -> Element:
     """The root element, tags without their namespace.
+
+    Args:
+        lenient: Take references to characters that XML does not have for U+FFFD.
 
     Raises:
         BadXml: Not well-formed, over 16 MiB, or with a document type (the way to entity bombs).
@@ -27,6 +34,8 @@ def parse(content: bytes) -> Element:
     # Expat has expanded internal entities by the time that the builder hears of them: so none may be declared.
     if b"<!DOCTYPE" in content or b"<!ENTITY" in content:
         raise BadXml("a document type is not allowed")
+    if lenient and b"&#" in content:
+        content = _IMPOSSIBLE.sub(b"&#xFFFD;", content)
     parser = XMLParser(target=_NoDoctype())
     try:
         parser.feed(content)

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import aclosing
 from types import TracebackType
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from fastdatastore.progress.meter import Meter
+from fastdatastore.progress.show import Wish, metered
 from fastdatastore.s3.face import Face
 from fastdatastore.s3.objects import S3Object, S3PutObject
-from fastdatastore.s3.steps import Steps
+from fastdatastore.s3.steps import Step, Steps
 from fastdatastore.s3.stored import StoredURL
-from fastdatastore.s3.verbs import copy, delete, get, info, listing, presign, put
+from fastdatastore.s3.verbs import copy, delete, get, get_to, info, listing, presign, put, recursive
 from fastdatastore.s3.verbs.arguments import Key
+from fastdatastore.s3.verbs.get_to import LocalPath
 from fastdatastore.s3.verbs.put import Value
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 T = TypeVar("T")
 
@@ -40,15 +47,27 @@ class AsyncS3(Face):
         """Removes the files of all results."""
         await asyncio.to_thread(self._files.close)
 
-    async def _run(self, steps: Steps[T]) -> T:
-        while True:
-            try:
-                step = next(steps)
-            except StopIteration as end:
-                return cast(T, end.value)
-            async with aclosing(self._client.arun(step.jobs)) as jobs:
-                async for job in jobs:
-                    step.check(job)
+    async def _run(self, steps: Steps[T], progress: Wish = None) -> T:
+        self._files.warn_if_closed(stacklevel=3)
+        with metered(progress) as meter:
+            while True:
+                try:
+                    step = next(steps)
+                except StopIteration as end:
+                    return cast(T, end.value)
+                async with aclosing(self._results(step, meter)) as results:
+                    async for _ in results:
+                        pass
+
+    async def _results(self, step: Step, meter: Meter | None) -> AsyncGenerator[Any, None]:
+        if not step.moves:
+            meter = None
+        jobs = step.jobs if meter is None else meter.watched(step.jobs, step.total)
+        async with aclosing(self._client.arun(jobs, None if meter is None else meter.tick)) as ended:
+            async for job in ended:
+                if meter is not None:
+                    meter.ended(job)
+                yield step.result(job)
 
     async def get(
         self,
@@ -57,38 +76,135 @@ class AsyncS3(Face):
         return_info: bool = True,
         *,
         version_id: str | None = None,
+        progress: Wish = None,
     ) -> S3Object:
         """Downloads one object, or a range of it; see S3.get."""
-        return await self._run(get.get(self._context, key, return_missing, return_info, version_id))
+        return await self._run(get.get(self._context, key, return_missing, return_info, version_id), progress)
 
     async def get_many(
-        self, keys: Iterable[Key], return_missing: bool = False, return_info: bool = True
+        self,
+        keys: Iterable[Key],
+        return_missing: bool = False,
+        return_info: bool = True,
+        *,
+        progress: Wish = None,
     ) -> list[S3Object]:
         """Downloads many objects at once, in the order of `keys`; see S3.get_many."""
-        return await self._run(get.get_many(self._context, keys, return_missing, return_info))
+        return await self._run(get.get_many(self._context, keys, return_missing, return_info), progress)
 
-    async def info(
-        self, key: str | None = None, return_missing: bool = False, *, version_id: str | None = None
+    def iter_many(
+        self,
+        keys: Iterable[Key],
+        return_missing: bool = False,
+        return_info: bool = True,
+        *,
+        progress: Wish = None,
+    ) -> AsyncGenerator[S3Object, None]:
+        """Downloads many objects and yields each as soon as it is whole, for `async for`; see S3.iter_many.
+
+        Who leaves the loop early closes it by `contextlib.aclosing`; else that is the event loop's, some time later.
+        """
+        self._files.warn_if_closed(stacklevel=2)
+        return self._stream(get.iter_many(self._context, keys, return_missing, return_info), progress)
+
+    async def _stream(self, step: Step, progress: Wish) -> AsyncGenerator[S3Object, None]:
+        with metered(progress) as meter:
+            async with aclosing(self._results(step, meter)) as results:
+                async for result in results:
+                    yield result
+                    del result  # while the next one comes, this one is the caller's alone
+
+    async def get_into(
+        self,
+        key: Key,
+        buffer: Buffer,
+        return_missing: bool = False,
+        return_info: bool = True,
+        *,
+        progress: Wish = None,
     ) -> S3Object:
+        """Downloads an object, or a range of it, into memory of the caller's; see S3.get_into."""
+        return await self._run(get_to.get_into(self._context, key, buffer, return_missing, return_info), progress)
+
+    async def get_file(
+        self,
+        key: Key,
+        path: LocalPath,
+        return_missing: bool = False,
+        return_info: bool = True,
+        *,
+        progress: Wish = None,
+    ) -> S3Object:
+        """Downloads one object, or a range of it, to a file; see S3.get_files."""
+        rows = [(key, path)]
+        return (await self._run(get_to.get_files(self._context, rows, return_missing, return_info), progress))[0]
+
+    async def get_files(
+        self,
+        key_paths: Iterable[tuple[Key, LocalPath]],
+        return_missing: bool = False,
+        return_info: bool = True,
+        *,
+        progress: Wish = None,
+    ) -> list[S3Object]:
+        """Downloads objects to files, which are the caller's; see S3.get_files."""
+        return await self._run(get_to.get_files(self._context, key_paths, return_missing, return_info), progress)
+
+    async def get_recursive(
+        self,
+        keys: Iterable[Key],
+        return_info: bool = False,
+        *,
+        raw_prefixes: bool = False,
+        progress: Wish = None,
+    ) -> list[S3Object]:
+        """Downloads all objects below each key; see S3.get_recursive."""
+        return await self._run(recursive.get_recursive(self._context, keys, return_info, raw_prefixes), progress)
+
+    async def get_all(self, return_info: bool = False, *, progress: Wish = None) -> list[S3Object]:
+        """Downloads all objects below s3root; see S3.get_all."""
+        return await self._run(recursive.get_all(self._context, return_info), progress)
+
+    async def info(self, key: Key = None, return_missing: bool = False, *, version_id: str | None = None) -> S3Object:
         """Size, content type and metadata of an object, without its bytes; see S3.info."""
         return await self._run(info.info(self._context, key, return_missing, version_id))
 
+    async def info_many(self, keys: Iterable[Key], return_missing: bool = False) -> list[S3Object]:
+        """`info` of many objects at once, in the order of `keys`; see S3.info_many."""
+        return await self._run(info.info_many(self._context, keys, return_missing))
+
     async def put(
         self,
-        key: str | None,
+        key: str | S3PutObject | None,
         obj: Value,
         overwrite: bool = True,
         content_type: str | None = None,
         metadata: Mapping[str, Any] | None = None,
+        *,
+        progress: Wish = None,
     ) -> StoredURL:
         """Stores one object and returns its URL; see S3.put. `obj` must not be changed before it is stored."""
-        return await self._run(put.put(self._context, key, obj, overwrite, content_type, metadata))
+        return await self._run(put.put(self._context, key, obj, overwrite, content_type, metadata), progress)
 
     async def put_many(
-        self, key_objs: Iterable[tuple[str, Value] | S3PutObject], overwrite: bool = True
-    ) -> list[tuple[str, StoredURL]]:
+        self,
+        key_objs: Iterable[tuple[str, Value] | S3PutObject],
+        overwrite: bool = True,
+        *,
+        progress: Wish = None,
+    ) -> list[tuple[str, str]]:
         """Stores many objects at once and returns (key, url) of those that were stored; see S3.put_many."""
-        return await self._run(put.put_many(self._context, key_objs, overwrite))
+        return await self._run(put.put_many(self._context, key_objs, overwrite), progress)
+
+    async def put_files(
+        self,
+        key_paths: Iterable[tuple[str, str | os.PathLike[str]] | S3PutObject],
+        overwrite: bool = True,
+        *,
+        progress: Wish = None,
+    ) -> list[tuple[str, str]]:
+        """Stores local files, given by their paths; see S3.put_files."""
+        return await self._run(put.put_files(self._context, key_paths, overwrite), progress)
 
     async def copy(
         self,
@@ -117,10 +233,10 @@ class AsyncS3(Face):
         # Credentials may have to be looked for.
         return await asyncio.to_thread(presign.presign, self._context, key, expires, method, version_id)
 
-    async def list_paths(self, keys: Iterable[str | None] | None = None) -> list[S3Object]:
+    async def list_paths(self, keys: Iterable[Key] | None = None) -> list[S3Object]:
         """The objects and prefixes one level below each key; see S3.list_paths."""
         return await self._run(listing.list_paths(self._context, keys))
 
-    async def list_recursive(self, keys: Iterable[str | None] | None = None) -> list[S3Object]:
+    async def list_recursive(self, keys: Iterable[Key] | None = None) -> list[S3Object]:
         """All objects below each key; see S3.list_recursive."""
         return await self._run(listing.list_recursive(self._context, keys))

@@ -1,46 +1,68 @@
-"""S3: moves bytes, with the interface of metaflow.S3 (the part of it that is here so far)."""
+"""S3: moves bytes, with the interface of metaflow.S3."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import closing
 from types import TracebackType
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from fastdatastore.progress.meter import Meter
+from fastdatastore.progress.show import Wish, metered
 from fastdatastore.s3.face import Face
 from fastdatastore.s3.objects import S3Object, S3PutObject
-from fastdatastore.s3.steps import Steps
+from fastdatastore.s3.steps import Step, Steps
 from fastdatastore.s3.stored import StoredURL
-from fastdatastore.s3.verbs import copy, delete, get, info, listing, presign, put
+from fastdatastore.s3.verbs import copy, delete, get, get_to, info, listing, presign, put, recursive
 from fastdatastore.s3.verbs.arguments import Key
+from fastdatastore.s3.verbs.get_to import LocalPath
 from fastdatastore.s3.verbs.put import Value
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 T = TypeVar("T")
 
 
 class S3(Face):
-    """A client of an S3 store. Thread-safe. Files that it makes live until it is closed; use it in a `with`.
+    """A client of an S3 store, in place of metaflow.S3. Thread-safe. Files that it makes live until it is closed: use
+    it in a `with`.
 
-    Endpoint, region, certificates and credentials come from the usual AWS variables and files (AWS_ENDPOINT_URL,
-    AWS_PROFILE, …).
+    Endpoint, region, certificates and credentials come from Metaflow's configuration where there is one
+    (METAFLOW_S3_ENDPOINT_URL, …), else from the usual AWS variables and files (AWS_ENDPOINT_URL, AWS_PROFILE, …). All
+    clients of a process that say the same share connections and credentials.
+
+    Verbs that move bytes take `progress`: True shows a bar on a terminal (stderr) or in a notebook, and nothing
+    elsewhere; a function is called about ten times a second with a Progress (bytes, objects, rate, …), in the caller's
+    thread. What it raises ends the transfer like an error.
 
     Args:
-        tmproot: Where results that do not fit into memory, and `S3Object.path`, make their files.
+        tmproot: Where results that do not fit into memory, and `S3Object.path`, make their files (default: ".", or
+            METAFLOW_TEMPDIR).
+        bucket, prefix: With `run`: instead of those of METAFLOW_DATATOOLS_S3ROOT.
+        run: A FlowSpec (`run=self`) or a metaflow.Run: keys are relative to the run's own place.
         s3root: An s3:// URL that keys are relative to; without it every key is a full URL.
-        encryption: Server-side encryption of what is put or copied: "AES256", "aws:kms" or "aws:kms:dsse".
-        kms_key_id: Which KMS key, by id, ARN or alias; for the latter two. None takes the account's own.
+        encryption: Server-side encryption of what is put or copied: "AES256", "aws:kms" or "aws:kms:dsse" (default:
+            METAFLOW_S3_SERVER_SIDE_ENCRYPTION).
+        role: ARN of a role to assume. session_vars: Of the botocore session that has it.
+        client_params: Arguments of boto3's S3 client: endpoint_url, region_name, verify, keys, config.
+        external_client: Metaflow's S3Client or boto3's: endpoint, region, certificates and credentials are its own.
+        inject_failure_rate: Percent of requests that fail on purpose, for tests; 100: every one, for good.
+        kms_key_id: Which KMS key, by id, ARN or alias; for the latter two encryptions. None takes the account's own.
         customer_key: Your own key (SSE-C), 32 bytes or their base64, for all that is put, copied, read and asked
             about. The server forgets it, so keep it; it needs https, and is in no repr, log, error or pickle.
         storage_class: Of what is put or copied, such as "STANDARD_IA"; None takes the bucket's usual one.
         requester_pays: You agree to pay for requests to a requester-pays bucket.
         expected_bucket_owner: An account id; a bucket that belongs to another account is refused (AccessDenied).
-        endpoint_url: Instead of what the environment says.
-        client: An engine client to share. It brings its options, unless some are given here.
+        endpoint_url: Instead of what the configuration says.
+        client: An engine client to share; what is given here counts before its own options.
 
-    These options hold for all that the client does; for an object with options of its own make another client, with
-    `client=` the first one's to share its connections.
+    Encryption and the options from kms_key_id to expected_bucket_owner hold for all that the client does; for an object
+    with options of its own make another S3, which shares connections and credentials with this one.
 
     Raises:
-        ConfigurationError: An argument that no server could take, or two that exclude each other.
+        InvalidKey, ConfigurationError: An argument or the configuration says what cannot be.
     """
 
     def __enter__(self) -> S3:
@@ -55,14 +77,26 @@ class S3(Face):
         """Removes the files of all results."""
         self._files.close()
 
-    def _run(self, steps: Steps[T]) -> T:
-        while True:
-            try:
-                step = next(steps)
-            except StopIteration as end:
-                return cast(T, end.value)
-            for job in self._client.run(step.jobs):
-                step.check(job)
+    def _run(self, steps: Steps[T], progress: Wish = None) -> T:
+        self._files.warn_if_closed(stacklevel=3)
+        with metered(progress) as meter:
+            while True:
+                try:
+                    step = next(steps)
+                except StopIteration as end:
+                    return cast(T, end.value)
+                for _ in self._results(step, meter):
+                    pass
+
+    def _results(self, step: Step, meter: Meter | None) -> Generator[Any, None, None]:
+        if not step.moves:
+            meter = None
+        jobs = step.jobs if meter is None else meter.watched(step.jobs, step.total)
+        with closing(self._client.run(jobs, None if meter is None else meter.tick)) as ended:
+            for job in ended:
+                if meter is not None:
+                    meter.ended(job)
+                yield step.result(job)
 
     # ---- get ----
 
@@ -73,6 +107,7 @@ class S3(Face):
         return_info: bool = True,
         *,
         version_id: str | None = None,
+        progress: Wish = None,
     ) -> S3Object:
         """Downloads one object, or a range of it (S3GetObject).
 
@@ -85,27 +120,134 @@ class S3(Face):
         Raises:
             NotFound, BucketNotFound, AccessDenied, InvalidRange, IntegrityError, …: see fastdatastore.errors.
         """
-        return self._run(get.get(self._context, key, return_missing, return_info, version_id))
+        return self._run(get.get(self._context, key, return_missing, return_info, version_id), progress)
 
-    def get_many(self, keys: Iterable[Key], return_missing: bool = False, return_info: bool = True) -> list[S3Object]:
+    def get_many(
+        self,
+        keys: Iterable[Key],
+        return_missing: bool = False,
+        return_info: bool = True,
+        *,
+        progress: Wish = None,
+    ) -> list[S3Object]:
         """Downloads many objects at once; results in the order of `keys`, duplicates kept. See `get`."""
-        return self._run(get.get_many(self._context, keys, return_missing, return_info))
+        return self._run(get.get_many(self._context, keys, return_missing, return_info), progress)
+
+    def iter_many(
+        self,
+        keys: Iterable[Key],
+        return_missing: bool = False,
+        return_info: bool = True,
+        *,
+        progress: Wish = None,
+    ) -> Generator[S3Object, None, None]:
+        """Downloads many objects and yields each as soon as it is whole, in the order in which they end.
+
+        Keys are drawn as there is room, so there may be any number of them. What is on the way, or waits to be looked
+        at, stays within half of the memory ceiling; who is slow to look is waited for. Closing the generator cancels
+        what is on the way. A key that comes twice is fetched twice. See `get`.
+        """
+        self._files.warn_if_closed(stacklevel=2)
+        return self._stream(get.iter_many(self._context, keys, return_missing, return_info), progress)
+
+    def _stream(self, step: Step, progress: Wish) -> Generator[S3Object, None, None]:
+        with metered(progress) as meter, closing(self._results(step, meter)) as results:
+            yield from results
+
+    def get_into(
+        self,
+        key: Key,
+        buffer: Buffer,
+        return_missing: bool = False,
+        return_info: bool = True,
+        *,
+        progress: Wish = None,
+    ) -> S3Object:
+        """Downloads an object, or a range of it, into memory of the caller's: its `size` tells how many bytes.
+
+        Args:
+            buffer: Writable and C-contiguous: a bytearray, a NumPy array, an mmap, …; the bytes go to its start, it may
+                be larger. Not to be used before this returns; not held afterwards. After an error what is in it is not
+                defined.
+
+        Raises:
+            ConfigurationError: The buffer is too small (then nothing was written to it), read-only or not contiguous.
+        """
+        return self._run(get_to.get_into(self._context, key, buffer, return_missing, return_info), progress)
+
+    def get_file(
+        self,
+        key: Key,
+        path: LocalPath,
+        return_missing: bool = False,
+        return_info: bool = True,
+        *,
+        progress: Wish = None,
+    ) -> S3Object:
+        """Downloads one object, or a range of it, to a file. See `get_files`."""
+        return self._run(get_to.get_files(self._context, [(key, path)], return_missing, return_info), progress)[0]
+
+    def get_files(
+        self,
+        key_paths: Iterable[tuple[Key, LocalPath]],
+        return_missing: bool = False,
+        return_info: bool = True,
+        *,
+        progress: Wish = None,
+    ) -> list[S3Object]:
+        """Downloads objects to files, which are the caller's and stay when this client is closed.
+
+        Each appears under its path when it is whole and verified, never in part; until then, and after an error, a file
+        that was there stays as it is. The space is claimed before a byte is fetched. Missing directories are made.
+        After an error, files that were whole by then are there.
+
+        Raises:
+            LocalFileError: A path cannot be written, or names a directory.
+            InsufficientDiskSpace: The disk is full; says which file needs how much.
+        """
+        return self._run(get_to.get_files(self._context, key_paths, return_missing, return_info), progress)
+
+    def get_recursive(
+        self,
+        keys: Iterable[Key],
+        return_info: bool = False,
+        *,
+        raw_prefixes: bool = False,
+        progress: Wish = None,
+    ) -> list[S3Object]:
+        """Downloads all objects below each key, which are read as directories. See `get`.
+
+        Args:
+            return_info: As in `get`; the results' keys are then relative to s3root, else to the key they were found by.
+            raw_prefixes: Keys are the beginnings of keys instead; results' keys are relative to s3root.
+        """
+        return self._run(recursive.get_recursive(self._context, keys, return_info, raw_prefixes), progress)
+
+    def get_all(self, return_info: bool = False, *, progress: Wish = None) -> list[S3Object]:
+        """Downloads all objects below s3root, which there must be. See `get_recursive`."""
+        return self._run(recursive.get_all(self._context, return_info), progress)
 
     # ---- info ----
 
-    def info(self, key: str | None = None, return_missing: bool = False, *, version_id: str | None = None) -> S3Object:
+    def info(self, key: Key = None, return_missing: bool = False, *, version_id: str | None = None) -> S3Object:
         """Size, content type and metadata of an object, without its bytes. See `get`."""
         return self._run(info.info(self._context, key, return_missing, version_id))
+
+    def info_many(self, keys: Iterable[Key], return_missing: bool = False) -> list[S3Object]:
+        """`info` of many objects at once, in the order of `keys`, duplicates kept."""
+        return self._run(info.info_many(self._context, keys, return_missing))
 
     # ---- put ----
 
     def put(
         self,
-        key: str | None,
+        key: str | S3PutObject | None,
         obj: Value,
         overwrite: bool = True,
         content_type: str | None = None,
         metadata: Mapping[str, Any] | None = None,
+        *,
+        progress: Wish = None,
     ) -> StoredURL:
         """Stores one object and returns its URL: a str that also has the `version_id` and `etag` of what was stored.
 
@@ -115,13 +257,32 @@ class S3(Face):
             overwrite: False leaves an object that is there as it is.
             metadata: A JSON-able dict that `S3Object.metadata` gives back.
         """
-        return self._run(put.put(self._context, key, obj, overwrite, content_type, metadata))
+        return self._run(put.put(self._context, key, obj, overwrite, content_type, metadata), progress)
 
     def put_many(
-        self, key_objs: Iterable[tuple[str, Value] | S3PutObject], overwrite: bool = True
-    ) -> list[tuple[str, StoredURL]]:
-        """Stores many objects at once; returns (key, url) of those that were stored, in the order given. See `put`."""
-        return self._run(put.put_many(self._context, key_objs, overwrite))
+        self,
+        key_objs: Iterable[tuple[str, Value] | S3PutObject],
+        overwrite: bool = True,
+        *,
+        progress: Wish = None,
+    ) -> list[tuple[str, str]]:
+        """Stores many objects at once; returns (key, url) of those that were stored, in the order given. See `put`.
+
+        From a generator they are drawn as they are sent, so that it may make more than fits into memory; a list is
+        looked at wholly before anything is sent. If a key comes twice, the outcome is that of putting one after the
+        other. File objects are read from where they stand, and left open.
+        """
+        return self._run(put.put_many(self._context, key_objs, overwrite), progress)
+
+    def put_files(
+        self,
+        key_paths: Iterable[tuple[str, str | os.PathLike[str]] | S3PutObject],
+        overwrite: bool = True,
+        *,
+        progress: Wish = None,
+    ) -> list[tuple[str, str]]:
+        """Stores local files, given by their paths; returns (key, url) as `put_many` does."""
+        return self._run(put.put_files(self._context, key_paths, overwrite), progress)
 
     # ---- copy ----
 
@@ -190,13 +351,13 @@ class S3(Face):
 
     # ---- list ----
 
-    def list_paths(self, keys: Iterable[str | None] | None = None) -> list[S3Object]:
+    def list_paths(self, keys: Iterable[Key] | None = None) -> list[S3Object]:
         """The objects and prefixes one level below each key (default: the root), which are read as directories.
 
         A prefix comes back with `exists` False. What is not there lists as nothing; a missing bucket is an error.
         """
         return self._run(listing.list_paths(self._context, keys))
 
-    def list_recursive(self, keys: Iterable[str | None] | None = None) -> list[S3Object]:
+    def list_recursive(self, keys: Iterable[Key] | None = None) -> list[S3Object]:
         """All objects below each key (default: the root), which are read as directories. See `list_paths`."""
         return self._run(listing.list_recursive(self._context, keys))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from fastdatastore.engine.client import Client
 from fastdatastore.s3.files import ResultFiles
@@ -22,15 +21,3 @@ class Context:
     client: Client
     root: Root
     files: ResultFiles
-
-    def write(self, content: memoryview) -> Path:
-        """Writes a result that is in memory to a new file."""
-        path = self.files.new_path()
-        sink = self.client.file_sink(path)
-        try:
-            sink.open(content.nbytes)
-            sink.landed(0, content, content.nbytes)
-            sink.close(ok=True)
-        finally:
-            sink.close(ok=False)
-        return path

@@ -9,7 +9,7 @@ from fastdatastore.auth.endpoint import check_bucket, check_key
 from fastdatastore.errors import InvalidKey
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Place:
     """One object's place.
 
@@ -31,7 +31,7 @@ class Root:
     """
 
     def __init__(self, s3root: str | None) -> None:
-        if s3root is not None and (not isinstance(s3root, str) or not s3root.startswith("s3://")):
+        if s3root is not None and (not isinstance(s3root, str) or not _is_url(s3root)):
             raise InvalidKey(f"s3root must be an s3:// URL such as s3://bucket/prefix, got {s3root!r}")
         self.url = s3root.rstrip("/") if s3root is not None else None
         if s3root is not None:
@@ -45,8 +45,7 @@ class Root:
 
     def place_anywhere(self, key: str | None) -> Place:
         """Of an object that is only read: below the root, or anywhere by its full URL."""
-        is_url = self.url is not None and isinstance(key, str) and key.startswith("s3://")
-        return Root(None).place(key) if is_url else self.place(key)
+        return Root(None).place(key) if isinstance(key, str) and _is_url(key) else self.place(key)
 
     def directory(self, key: str | None) -> Place:
         """Of a listing: the key ends in "/", or is "" for a whole bucket."""
@@ -54,24 +53,34 @@ class Root:
         name = place.key.rstrip("/")
         return Place(place.url.rstrip("/") + "/", place.prefix, place.bucket, name + "/" if name else "")
 
+    def beginning(self, key: str | None) -> Place:
+        """Of all keys that begin so, whatever follows."""
+        return self._resolve(key)
+
     def _resolve(self, key: str | None) -> Place:
         if key is not None and not isinstance(key, str):
             raise InvalidKey(f"a key must be a str, got {type(key).__name__}")
         if self.url is not None:
-            if key and key.startswith("s3://"):
-                raise InvalidKey(f"with an s3root, keys are relative to it; got the URL {key!r}")
-            name = (key or "").lstrip("/")
-            url = f"{self.url}/{name}" if name else self.url
+            if key and _is_url(key):
+                raise InvalidKey(f"with an s3root (or run) keys are relative to it, got the URL {key!r}")
+            url = f"{self.url}/{key.lstrip('/')}" if key else self.url
         else:
-            if not key or not key.startswith("s3://"):
-                raise InvalidKey(f"without an s3root a full s3://bucket/key URL is needed, got {key!r}")
+            if not key or not _is_url(key):
+                raise InvalidKey(
+                    f"without a root a full s3://bucket/key URL is needed, got {key!r}; give S3 an s3root, or inside "
+                    "of a flow run=self"
+                )
             url = key
         bucket, name = _split(url)
         check_bucket(bucket)
         return Place(url, self.url, bucket, name)
 
 
+def _is_url(text: str) -> bool:
+    return text[:5].lower() == "s3://"
+
+
 def _split(url: str) -> tuple[str, str]:
     # By hand, because a key may hold "?" and "#". Like metaflow.S3 it strips all slashes behind the bucket.
-    bucket, key = split_bucket(url.removeprefix("s3://"))
+    bucket, key = split_bucket(url[5:])
     return bucket, key.lstrip("/")

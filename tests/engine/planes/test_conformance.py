@@ -141,6 +141,17 @@ def test_a_body_over_what_the_request_allows_is_refused(caller: Caller, url: str
     assert "larger than this request allows" in report.why
 
 
+@pytest.mark.parametrize("status", [200, 503])
+def test_a_long_body_of_unknown_length_is_cut_where_a_known_one_would_pause(caller: Caller, status: int) -> None:
+    raw = f"HTTP/1.1 {status} So\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n".encode()
+    with ScriptedServer(in_turn(Reply(raw=raw))) as server:
+        report = caller.ask(server.url, pause_above=4, content_max=4)
+        assert caller.ask(server.url, pause_above=5, content_max=5).outcome == caller.module.DONE
+    assert report.content_length is None
+    expected = (caller.module.CUT, b"hell") if status == 200 else (caller.module.DONE, b"hello")
+    assert (report.outcome, report.content) == expected
+
+
 def test_an_error_keeps_64_kib_of_its_body_and_leaves_the_target_alone(caller: Caller) -> None:
     target = bytearray(10)
     with ScriptedServer(in_turn(Reply(503, b"e" * 100_000), Reply(404, b"gone"))) as server:
@@ -190,6 +201,22 @@ def test_equal_headers_read_as_a_list_with_names_in_lower_case(caller: Caller) -
     with ScriptedServer(in_turn(Reply(raw=raw))) as server:
         report = caller.ask(server.url)
     assert (report.headers["x-two"], report.headers["x-odd"]) == ("a, b", "é")
+
+
+# ---- progress ----
+
+
+def test_what_has_moved_is_seen_while_it_moves(caller: Caller) -> None:
+    with ScriptedServer(in_turn(Reply(200, b"d" * 70, {"content-length": "100"}))) as server:
+        caller.submit(server.url, "PUT", body=b"u" * 1000, target=bytearray(100), tag="up and down")
+        caller.submit(server.url, target=bytearray(100), tag="down")
+        deadline = time.monotonic() + 10
+        while caller.queue.moved < 1140 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert sorted(caller.queue.progress()) == [("down", 70), ("up and down", 1070)]
+        caller.queue.cancel()
+        assert {caller.report().landed for _ in range(2)} == {70}
+    assert (caller.queue.progress(), caller.queue.moved) == ([], 1140)
 
 
 # ---- requests ----

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sized
 from typing import Any, TypeAlias, TypeVar
 
 from fastdatastore import errors
@@ -30,9 +30,14 @@ def checked_version(version_id: str | None) -> str:
 
 
 def name_of(item: Any) -> str | None:
-    """The key that an item names."""
+    """The key that an item names: itself, or the one in an S3GetObject or S3PutObject, ours or Metaflow's."""
     if item is None or isinstance(item, str):
         return item
-    if not all(hasattr(item, name) for name in ("key", "offset", "length")):
+    if not hasattr(item, "key"):
         raise errors.InvalidKey(f"a key must be a str or an S3GetObject, got {type(item).__name__}")
     return item.key  # type: ignore[no-any-return]
+
+
+def counted(items: Iterable[Any]) -> int | None:
+    """How many there are; None if only drawing them tells."""
+    return len(items) if isinstance(items, Sized) else None

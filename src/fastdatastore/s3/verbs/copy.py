@@ -30,5 +30,5 @@ def copy(
         described=described(content_type, metadata),
         new_metadata=metadata is not None,
     )
-    yield Step([job])
+    yield Step([job], moves=False)
     return StoredURL(place.url, job.version_id or None, job.etag)

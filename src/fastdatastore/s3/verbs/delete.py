@@ -19,18 +19,19 @@ _NAMED = 3  # failures that an error's message names
 class _Deletions(Step):
     """Failures that concern single keys do not stop the others."""
 
+    moves: bool = False
     failures: list[errors.S3Error] = field(default_factory=list)
 
-    def check(self, ended: Job) -> None:
+    def result(self, ended: Job) -> None:
         failures = ended.failures if isinstance(ended, DeleteManyJob) else []
         self.failures.extend(failures)
         if not failures:
-            super().check(ended)
+            super().result(ended)
 
 
 def delete(at: Context, key: str | None, version_id: str | None) -> Steps[None]:
     place = at.root.place(key)
-    yield Step([DeleteJob(place.bucket, place.key, checked_version(version_id))])
+    yield Step([DeleteJob(place.bucket, place.key, checked_version(version_id))], moves=False)
 
 
 def delete_many(at: Context, keys: Iterable[str | None]) -> Steps[None]:
@@ -60,7 +61,7 @@ def deletions(bucket: str, keys: Iterable[str]) -> Iterator[DeleteJob | DeleteMa
 
 
 def _failed(failures: list[errors.S3Error], count: int) -> errors.DeleteFailed:
-    named = ", ".join(f"s3://{f.bucket}/{f.key} ({f.code or f.message})" for f in failures[:_NAMED])
+    named = ", ".join(f"s3://{f.bucket}/{f.key} ({f.code or f.reason})" for f in failures[:_NAMED])
     more = f" and {len(failures) - _NAMED:,} more" if len(failures) > _NAMED else ""
     first = failures[0]
     error = errors.DeleteFailed(

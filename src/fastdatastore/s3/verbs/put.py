@@ -1,9 +1,12 @@
-"""put, put_many: uploads from memory, files and file objects."""
+"""put, put_many, put_files: uploads from memory, files and file objects."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from io import BufferedIOBase, RawIOBase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -17,70 +20,173 @@ from fastdatastore.s3.objects import USER_ATTRIBUTES, S3PutObject
 from fastdatastore.s3.roots import Place
 from fastdatastore.s3.steps import Step, Steps
 from fastdatastore.s3.stored import StoredURL
+from fastdatastore.s3.verbs.arguments import counted, name_of
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 Value: TypeAlias = "str | Buffer | RawIOBase | BufferedIOBase"
+Check: TypeAlias = "Callable[[Context, Any], Upload]"
+
+# What S3 itself assumes. Said, because SeaweedFS guesses by the content, and others have other defaults.
+CONTENT_TYPE = "binary/octet-stream"
+
+# With overwrite=False so many are looked for at once; their values are in memory meanwhile.
+BATCH = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """What is to be stored, checked.
+
+    Attributes:
+        key: As it was given.
+    """
+
+    key: str
+    place: Place
+    content: Buffer | Path | RawIOBase | BufferedIOBase
+    headers: Pairs
 
 
 def put(
     at: Context,
-    key: str | None,
+    key: str | S3PutObject | None,
     obj: Value,
     overwrite: bool,
     content_type: str | None,
     metadata: Mapping[str, Any] | None,
 ) -> Steps[StoredURL]:
-    place = at.root.place(key)
-    if not overwrite and (yield from _existing(at, [place])):
-        return StoredURL(place.url)
-    job = _put_job(at, place, S3PutObject(place.key, obj, content_type=content_type, metadata=metadata))
+    name = name_of(key)
+    content = _content(name, obj)
+    upload = Upload(name or "", at.root.place(name), content, _headers(at, content_type, metadata, None))
+    if not overwrite and (yield from _existing([upload])):
+        return StoredURL(upload.place.url)
+    job = _job(at, upload)
     yield Step([job])
-    return stored(place, job)
+    return StoredURL(upload.place.url, job.version_id or None, job.etag or None)
 
 
-def put_many(
-    at: Context, key_objs: Iterable[tuple[str, Value] | S3PutObject], overwrite: bool
-) -> Steps[list[tuple[str, StoredURL]]]:
-    rows: list[tuple[str, Place, PutJob]] = []
-    for row in key_objs:
-        item = row if isinstance(row, S3PutObject) else S3PutObject(*row)
-        place = at.root.place(item.key)
-        rows.append((item.key, place, _put_job(at, place, item)))
-    if not overwrite:
-        there = yield from _existing(at, [place for _, place, _ in rows])
-        rows = [row for row in rows if row[1].url not in there]
-    yield Step([job for _, _, job in rows])
-    return [(key, stored(place, job)) for key, place, job in rows]
+def put_many(at: Context, key_objs: Iterable[Any], overwrite: bool) -> Steps[list[tuple[str, str]]]:
+    return (yield from _put_all(at, key_objs, _of_value, overwrite))
 
 
-def stored(place: Place, job: PutJob) -> StoredURL:
-    return StoredURL(place.url, job.version_id or None, job.etag or None)
+def put_files(at: Context, key_paths: Iterable[Any], overwrite: bool) -> Steps[list[tuple[str, str]]]:
+    return (yield from _put_all(at, key_paths, _of_file, overwrite))
 
 
-def _existing(at: Context, places: list[Place]) -> Steps[set[str]]:
-    jobs = {place.url: HeadJob(place.bucket, place.key) for place in places}
-    yield Step(list(jobs.values()), missing_ok=True)
+def _put_all(at: Context, rows: Iterable[Any], check: Check, overwrite: bool) -> Steps[list[tuple[str, str]]]:
+    uploads: Iterable[Upload] = (check(at, row) for row in rows)
+    if isinstance(rows, Sequence):
+        uploads = list(uploads)  # a wrong one is said before anything is sent
+    stored: list[tuple[str, str]] = []
+    if overwrite:
+        for wave in _waves(iter(uploads), sys.maxsize):
+            yield Step(_jobs(at, wave, stored), count=counted(rows))
+        return stored
+    for wave in _waves(iter(uploads), BATCH):
+        batch = list(wave)
+        there = yield from _existing(batch)
+        yield Step(_jobs(at, [upload for upload in batch if upload.place.url not in there], stored))
+    return stored
+
+
+def _waves(uploads: Iterator[Upload], most: int) -> Iterator[Iterator[Upload]]:
+    """Cuts them into waves that run one after the other, of `most` at once and where a key comes again.
+
+    So of two values for one key the later one is stored later, as if they were put one by one.
+    """
+    ahead = next(uploads, None)
+
+    def wave() -> Iterator[Upload]:
+        nonlocal ahead
+        seen: set[tuple[str, str]] = set()
+        while ahead is not None and (name := (ahead.place.bucket, ahead.place.key)) not in seen and len(seen) < most:
+            seen.add(name)
+            yield ahead
+            ahead = next(uploads, None)
+
+    while ahead is not None:
+        yield wave()
+
+
+def _jobs(at: Context, uploads: Iterable[Upload], stored: list[tuple[str, str]]) -> Iterator[PutJob]:
+    """Jobs made one by one, so that of what is generated only what is on its way is in memory."""
+    for upload in uploads:
+        stored.append((upload.key, upload.place.url))
+        yield _job(at, upload)
+
+
+def _job(at: Context, upload: Upload) -> PutJob:
+    return at.client.put(upload.place.bucket, upload.place.key, upload.content, upload.headers)
+
+
+def _existing(uploads: list[Upload]) -> Steps[set[str]]:
+    jobs = {upload.place.url: HeadJob(upload.place.bucket, upload.place.key) for upload in uploads}
+    yield Step(list(jobs.values()), missing_ok=True, moves=False)
     return {url for url, job in jobs.items() if job.error is None}
 
 
-def _put_job(at: Context, place: Place, item: S3PutObject) -> PutJob:
-    return at.client.put(place.bucket, place.key, _value_of(place, item.value, item.path), _headers(at, item))
+# ---- what users give ----
 
 
-def _headers(at: Context, item: S3PutObject) -> Pairs:
-    return described(item.content_type, item.metadata) + at.client.options.storing(item.encryption)
+def _of_value(at: Context, row: Any) -> Upload:
+    key, value = (row.key, row.value) if hasattr(row, "value") else row[:2]
+    if value is None and getattr(row, "path", None) is not None:
+        return _of_file(at, row)
+    content = _content(key, value)
+    if isinstance(content, (RawIOBase, BufferedIOBase)):
+        content = _Lent(content)
+    return Upload(key, at.root.place(key), content, _headers_of(at, row))
+
+
+def _of_file(at: Context, row: Any) -> Upload:
+    key, path = (row.key, row.path) if hasattr(row, "path") else row[:2]
+    if not isinstance(path, (str, bytes, os.PathLike)):
+        raise errors.InvalidObject(f"the file for {key!r} must be given by its path, got {type(path).__name__}")
+    file = Path(os.fsdecode(path))
+    if not file.exists():
+        raise errors.LocalFileNotFound(f"there is no file {file}; check the path")
+    return Upload(key, at.root.place(key), file, _headers_of(at, row))
+
+
+class _Lent(RawIOBase):
+    """A file object from where it stands on, and left open: so put_many has it, unlike put."""
+
+    def __init__(self, file: RawIOBase | BufferedIOBase) -> None:
+        self._file = file
+        self._start = file.tell()
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return self._file.seek(offset + (self._start if whence == os.SEEK_SET else 0), whence) - self._start
+
+    def readinto(self, buffer: Any) -> int | None:
+        return self._file.readinto(buffer)
+
+
+def _headers_of(at: Context, row: Any) -> Pairs:
+    given = (getattr(row, name, None) for name in ("content_type", "metadata", "encryption"))
+    return _headers(at, *given)
+
+
+def _headers(
+    at: Context, content_type: str | None, metadata: Mapping[str, Any] | None, encryption: str | None
+) -> Pairs:
+    return described(content_type or CONTENT_TYPE, metadata) + at.client.options.storing(encryption)
 
 
 def described(content_type: str | None, metadata: Mapping[str, Any] | None) -> Pairs:
     """The headers that describe an object."""
-    headers: Pairs = ()
-    if content_type:
-        headers += (("content-type", content_type),)
+    headers: Pairs = (("content-type", content_type),) if content_type else ()
     if metadata:
         try:
-            headers += ((USER_ATTRIBUTES, json.dumps(dict(metadata), allow_nan=False)),)
+            headers += ((USER_ATTRIBUTES, json.dumps(dict(metadata))),)
         except (TypeError, ValueError) as error:
             raise errors.ConfigurationError(f"metadata must be what JSON can hold: {error}") from None
     for name, value in headers:
@@ -89,23 +195,20 @@ def described(content_type: str | None, metadata: Mapping[str, Any] | None) -> P
     return headers
 
 
-def _value_of(place: Place, value: Value | None, path: str | None) -> Buffer | Path | RawIOBase | BufferedIOBase:
-    if path is not None:
-        return Path(path)
+def _content(key: str | None, value: Any) -> Buffer | RawIOBase | BufferedIOBase:
     if isinstance(value, str):
         try:
             return value.encode()
         except UnicodeEncodeError as error:
-            raise errors.ConfigurationError(f"the text for {place.url} is not valid Unicode: {error.reason}") from None
+            raise errors.InvalidObject(f"the text for {key!r} is not valid Unicode: {error.reason}") from None
     if isinstance(value, (RawIOBase, BufferedIOBase)):
         if not (value.readable() and value.seekable()):
-            raise errors.ConfigurationError(f"the file object for {place.url} must be readable and seekable")
+            raise errors.InvalidObject(f"the file object for {key!r} must be readable and seekable")
         return value
     try:
-        memoryview(value)  # type: ignore[arg-type]
+        memoryview(value)
     except TypeError:
-        raise errors.ConfigurationError(
-            f"the value for {place.url} must be str, bytes-like or a binary file object, got {type(value).__name__}"
+        raise errors.InvalidObject(
+            f"the value for {key!r} must be str, bytes-like or a binary file object, got {type(value).__name__}"
         ) from None
-    assert value is not None  # no buffer
-    return value
+    return value  # type: ignore[no-any-return]

@@ -89,6 +89,11 @@ class Attempt:
         return bool(limit) and not self._target and has_body and (self.content_length or 0) > limit
 
     @property
+    def could_not_pause(self) -> bool:
+        """Only because the head did not say how long the body is."""
+        return bool(self.order.pause_above) and self.content_length is None
+
+    @property
     def stall_timeout(self) -> float:
         return self.order.stall_timeout or self.order.endpoint.stall_timeout
 
@@ -150,8 +155,20 @@ class Attempt:
             left = left[len(room) :]
         return not left
 
+    @property
+    def moved(self) -> int:
+        """Body bytes so far, either way; for any thread."""
+        return self.sent + self.landed
+
+    def count_sent(self, size: int) -> None:
+        """Bytes of the body have gone to the kernel."""
+        self.progress = time.monotonic()
+        self.sent += size
+        self.completions.moved += size
+
     def _count(self, data: bytes | memoryview) -> None:
         self.landed += len(data)
+        self.completions.moved += len(data)
         if self._download_crc != constants.NO_CRC and self.is_success:
             self.crc = crc(self._download_crc, data, self.crc)
 

@@ -18,10 +18,12 @@ class Completions:
 
     Attributes:
         in_flight: Attempts whose end has not been taken yet.
+        moved: Body bytes of all attempts, ever; written by the event loop alone.
     """
 
     def __init__(self) -> None:
         self.in_flight: dict[int, Attempt] = {}  # by id(), in the order of submission
+        self.moved = 0
         self._lock = threading.Lock()
         self._reported: deque[Attempt] = deque()
         self._wake_read, self._wake_write = socket.socketpair()

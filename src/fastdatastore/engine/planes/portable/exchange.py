@@ -78,8 +78,7 @@ async def _send(attempt: Attempt) -> AsyncIterator[memoryview]:
             size = min(_BYTES_A_WRITE, len(view) - start)
             attempt.piece = view[start : start + size]
             yield attempt.piece
-            attempt.sent += size
-            attempt.progress = time.monotonic()
+            attempt.count_sent(size)
 
 
 def _keep_head(attempt: Attempt, response: Response) -> None:
@@ -120,7 +119,7 @@ async def _receive(attempt: Attempt, response: Response) -> int:
         attempt.progress = time.monotonic()
         if attempt.land(data):
             continue
-        if attempt.to_target:
+        if attempt.to_target or (attempt.is_success and attempt.could_not_pause):
             return constants.CUT
         if attempt.is_success:
             raise Failed(constants.PROTOCOL_ERROR, "the response is larger than this request allows")

@@ -78,6 +78,9 @@ class Loop:
             loop.run_forever()
             watch.cancel()
             loop.run_until_complete(self._farewell())
+            # What the last attempts held, and let go of with their tasks: endpoints, see _retire.
+            while left := asyncio.all_tasks(loop):
+                loop.run_until_complete(asyncio.wait(left))
         finally:
             loop.close()
 

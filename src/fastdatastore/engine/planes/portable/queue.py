@@ -68,6 +68,15 @@ class Queue:
         attempts = self._completions.in_flight.values()
         self._plane.cancel([attempt for attempt in attempts if tag is _ALL or attempt.tag is tag])
 
+    def progress(self) -> list[tuple[object, int]]:
+        """(tag, body bytes moved so far, either way) of each attempt in flight."""
+        return [(attempt.tag, attempt.moved) for attempt in self._completions.in_flight.values()]
+
+    @property
+    def moved(self) -> int:
+        """Body bytes that its attempts have moved so far, either way, whatever became of them. For any thread."""
+        return self._completions.moved
+
     def fileno(self) -> int:
         """Readable while there are reports."""
         return self._completions.fileno()

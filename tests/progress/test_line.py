@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from fastdatastore.bench.progress import Progress
-from fastdatastore.bench.terminal import Terminal
+from fastdatastore.progress.line import LiveLine
+from fastdatastore.progress.terminal import Terminal
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def stream() -> io.StringIO:
 
 
 def test_a_terminal_sees_a_bar_that_is_cleared(stream: io.StringIO) -> None:
-    progress = Progress(Terminal(stream, is_live=True, has_colour=False))
+    progress = LiveLine(Terminal(stream, is_live=True, has_colour=False))
     with progress.following("put", 100, lambda: 50):
         time.sleep(0.25)
     progress.clear()
@@ -29,14 +29,14 @@ def test_a_terminal_sees_a_bar_that_is_cleared(stream: io.StringIO) -> None:
 
 
 def test_the_bar_is_drawn_at_most_ten_times_a_second(stream: io.StringIO) -> None:
-    progress = Progress(Terminal(stream, is_live=True, has_colour=False))
+    progress = LiveLine(Terminal(stream, is_live=True, has_colour=False))
     with progress.following("put", 100, lambda: 50):
         time.sleep(0.55)
     assert 2 <= stream.getvalue().count("Gbit/s") <= 6
 
 
 def test_a_pipe_sees_whole_lines_only(stream: io.StringIO) -> None:
-    progress = Progress(Terminal(stream, is_live=False, has_colour=False))
+    progress = LiveLine(Terminal(stream, is_live=False, has_colour=False))
     progress.say("starting")
     with progress.following("put", 100, lambda: 50):
         time.sleep(0.15)
@@ -47,7 +47,7 @@ def test_a_pipe_sees_whole_lines_only(stream: io.StringIO) -> None:
 
 def test_the_bar_fits_a_narrow_terminal(stream: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "40")
-    progress = Progress(Terminal(stream, is_live=True, has_colour=False))
+    progress = LiveLine(Terminal(stream, is_live=True, has_colour=False))
     with progress.following("put", 100, lambda: 50):
         pass
     assert all(len(line) < 40 for line in stream.getvalue().split("\r\x1b[K"))

@@ -1,4 +1,4 @@
-"""Live progress on a terminal; where output is piped, nothing but a plain line for each finished workload."""
+"""A live line on a terminal; where output is piped, nothing but plain lines for what is finished."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from fastdatastore.bench.terminal import Terminal
+from fastdatastore.progress.terminal import Terminal
 
 UPDATE_SECONDS = 0.1
 _BAR_WIDTH = 24
 _CLEAR = "\r\x1b[K"
 
 
-class Progress:
+class LiveLine:
     """One line that is written over. Only one thing goes on at a time.
 
     Args:
@@ -28,7 +28,7 @@ class Progress:
     def say(self, text: str) -> None:
         """Says what goes on now; the next text replaces it."""
         if self._terminal.is_live:
-            self._show(f"{text} …")
+            self.show(f"{text} …")
 
     def finished(self, text: str) -> None:
         """Says what is done, where nothing live is shown."""
@@ -57,9 +57,10 @@ class Progress:
 
         def tick() -> None:
             while not over.wait(UPDATE_SECONDS):
-                self._show(self._bar_line(label, total, moved(), time.monotonic() - began))
+                now = moved()
+                self.show(bar_text(label, now, now / total, time.monotonic() - began))
 
-        self._show(self._bar_line(label, total, 0, 0.0))
+        self.show(bar_text(label, 0, 0.0, 0.0))
         ticker = threading.Thread(target=tick, name="fds-progress", daemon=True)
         ticker.start()
         try:
@@ -68,15 +69,8 @@ class Progress:
             over.set()
             ticker.join()
 
-    def _bar_line(self, label: str, total: int, moved: int, seconds: float) -> str:
-        share = min(1.0, moved / total)
-        filled = round(share * _BAR_WIDTH)
-        bar = "█" * filled + "░" * (_BAR_WIDTH - filled)
-        rate = moved * 8 / 1e9 / seconds if seconds else 0.0
-        left = _clock(seconds * (1 - share) / share) if moved else "-:--"
-        return f"{label:<26} {bar} {share:4.0%} {rate:7.2f} Gbit/s  ETA {left}"
-
-    def _show(self, text: str) -> None:
+    def show(self, text: str) -> None:
+        """Writes the line over."""
         # One column is left free: some terminals wrap when the last one is written.
         self._write(_CLEAR + self._terminal.plain(text)[: self._terminal.width - 1])
         self._is_shown = True
@@ -84,6 +78,18 @@ class Progress:
     def _write(self, text: str) -> None:
         self._terminal.stream.write(text)
         self._terminal.stream.flush()
+
+
+def bar_text(label: str, moved: int, share: float | None, seconds: float) -> str:
+    """A bar of `share` (0 to 1, None: not known) with the rate of `moved` bytes in so many seconds."""
+    rate = f"{moved * 8 / 1e9 / seconds if seconds else 0.0:7.2f} Gbit/s"
+    if share is None:
+        return f"{label:<26} {moved / 1e9:.2f} GB {rate}"
+    share = min(1.0, share)
+    filled = round(share * _BAR_WIDTH)
+    bar = "█" * filled + "░" * (_BAR_WIDTH - filled)
+    left = _clock(seconds * (1 - share) / share) if share else "-:--"
+    return f"{label:<26} {bar} {share:4.0%} {rate}  ETA {left}"
 
 
 def _clock(seconds: float) -> str:

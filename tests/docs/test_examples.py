@@ -1,0 +1,32 @@
+"""The examples of the documentation run."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fastdatastore.testing import servers
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def test_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    code = "\n".join(re.findall(r"^```python\n(.*?)^```$", (DOCS / "results.md").read_text(), re.MULTILINE | re.DOTALL))
+    names: dict[str, Any] = {}
+    with servers.start("null") as server:
+        server.create_bucket("my-bucket")
+        monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
+        monkeypatch.setenv("AWS_REGION", server.region)
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", server.access_key)
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", server.secret_key)
+        monkeypatch.chdir(tmp_path)
+        exec(compile(code, "results.md", "exec"), names)
+    assert (names["buffer"][:100] == np.arange(1, 101)).all()
+    assert names["total"] == sum(range(64)) * 100_000
+    assert (tmp_path / "data" / "7.bin").read_bytes() == bytes([7]) * 100_000
+    assert "1 of 1 objects, 8,000,000 bytes" in capsys.readouterr().out
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "model"]
