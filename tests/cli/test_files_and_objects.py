@@ -235,7 +235,7 @@ WRONG = [
     ("fds sync nowhere s3://{b}/new", 2, "nowhere is no directory"),
     ("fds stat s3://{b}", 2, "is a bucket"),
     ("fds presign s3://{b}/key --expires-in 0", 2, "expires must be"),
-    ("fds cp data/never-was s3://{b}/new", 1, "fds: upload: data/never-was to s3://{b}/new: cannot read"),
+    ("fds cp data/never-was s3://{b}/new", 1, "fds: upload: data/never-was to s3://{b}/new: there is no file"),
     ("fds cp s3://{b}/never/was new", 1, "NoSuchKey"),
     ("fds cp s3://{b}/never/was s3://{b}/new", 1, "fds: copy: s3://{b}/never/was to s3://{b}/new: "),
     ("fds cp -r s3://{b}/never new", 1, "nothing that is wanted was found"),
@@ -266,7 +266,7 @@ def test_fds_cp_json(shell: Shell) -> None:
     good, bad = sorted((json.loads(line) for line in out), key=lambda row: row["success"], reverse=True)
     assert good["operation"] == "upload"
     assert (good["source"], good["target"]) == ("data/a.csv", f"s3://{shell.bucket}/new/a.csv")
-    assert "cannot read" in bad["error"]
+    assert "there is no file" in bad["error"]
 
 
 def test_fds_cp_quiet(shell: Shell) -> None:

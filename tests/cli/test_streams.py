@@ -11,14 +11,17 @@ from pathlib import Path
 
 import pytest
 
+from fastdatastore.cli import streams
+from fastdatastore.cli.places import S3Place
 from fastdatastore.config import MIB
+from fastdatastore.errors import IntegrityError, Modified
 from fastdatastore.testing.servers import RunningServer
 from tests.cli.conftest import Fds
 from tests.cli.leftovers import leftovers
-from tests.support.clients import client_of
-from tests.support.scripted_server import Reply, ScriptedServer
+from tests.support.clients import client_at, client_of
+from tests.support.scripted_server import Received, Reply, ScriptedServer
 
-LARGE = secrets.token_bytes(150 * MIB + 7)  # more than the window that is in memory
+LARGE = secrets.token_bytes(20 * MIB + 7)
 
 
 def _start(environment: dict[str, str], *arguments: str) -> subprocess.Popen[bytes]:
@@ -35,8 +38,6 @@ def _start(environment: dict[str, str], *arguments: str) -> subprocess.Popen[byt
 def test_bytes_go_through_pipes(
     fds_environment: dict[str, str], short_tmp: Path, s3_server: RunningServer, bucket: str, content: bytes
 ) -> None:
-    if s3_server.name == "moto" and content is LARGE:
-        pytest.skip("moto takes its time for large objects")
     url = f"s3://{bucket}/key"
     with _start(fds_environment | s3_server.env(), "cp", "-", url) as up:
         out, err = up.communicate(content, timeout=100)
@@ -47,6 +48,49 @@ def test_bytes_go_through_pipes(
         assert (down.returncode, err) == (0, b"")
         assert out == content
     assert leftovers(short_tmp) == []
+
+
+@pytest.fixture
+def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows of 2 MiB instead of 128."""
+    monkeypatch.setattr(streams, "_PIECE", MIB)
+    monkeypatch.setattr(streams, "_WINDOW", 2)
+
+
+@pytest.mark.usefixtures("small_pieces")
+def test_windows_follow_one_another(
+    s3_server: RunningServer, bucket: str, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    client = client_of(s3_server)
+    client.run_one(client.put(bucket, "key", LARGE[: 7 * MIB + 1]))
+    streams.to_stdout(client, S3Place(bucket, "key"))
+    assert capfdbinary.readouterr().out == LARGE[: 7 * MIB + 1]
+
+
+@pytest.mark.usefixtures("small_pieces")
+@pytest.mark.parametrize(
+    ("head", "ranges", "error"),
+    [
+        ({"etag": '"1"', "x-amz-checksum-crc32": "AAAAAQ=="}, {"etag": '"1"'}, IntegrityError),
+        ({"etag": '"1"'}, {"etag": '"2"'}, Modified),
+    ],
+    ids=["damaged", "replaced"],
+)
+@pytest.mark.usefixtures("capfdbinary")
+def test_a_large_object_that_is_damaged_or_replaced_is_an_error(
+    head: dict[str, str], ranges: dict[str, str], error: type[Exception]
+) -> None:
+    content = LARGE[: 3 * MIB]
+
+    def script(received: Received) -> Reply:
+        if received.method == "HEAD":
+            return Reply(headers={"content-length": str(len(content))} | head)
+        first, last = received.range
+        span = {"content-range": f"bytes {first}-{last}/{len(content)}"}
+        return Reply(206, content[first : last + 1], span | ranges)
+
+    with ScriptedServer(script) as server, pytest.raises(error):
+        streams.to_stdout(client_at(server.url), S3Place("bucket", "key"))
 
 
 def test_fds_cat_of_two_objects(fds: Fds, s3_server: RunningServer, bucket: str) -> None:
@@ -60,7 +104,7 @@ def test_a_reader_that_goes_away_is_no_error_message(
     fds_environment: dict[str, str], s3_server: RunningServer, bucket: str, command: list[str]
 ) -> None:
     client = client_of(s3_server)
-    client.run_all([client.put(bucket, "key", LARGE[: 40 * MIB])])
+    client.run_all([client.put(bucket, "key", LARGE)])
     client.run_all([client.put(bucket, f"many/{i:04}" + "x" * 100, b"") for i in range(1000)])
     arguments = [part.replace("{b}", f"s3://{bucket}") for part in command]
     with _start(fds_environment | s3_server.env(), *arguments) as process:
