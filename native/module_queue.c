@@ -48,17 +48,15 @@ static PyObject *queue_new(PyTypeObject *type, PyObject *arguments, PyObject *ke
     return (PyObject *)self;
 }
 
-static PyObject *queue_submit(PyObject *object, PyObject *orders) {
-    QueueObject *self = (QueueObject *)object;
-    if (!PyList_Check(orders))
-        return PyErr_Format(PyExc_TypeError, "submit() takes a list of orders");
-    Py_ssize_t count = PyList_Size(orders);
+/* `orders` is a tuple: nobody changes it meanwhile. */
+static PyObject *submit(QueueObject *self, PyObject *orders) {
+    Py_ssize_t count = PyTuple_Size(orders);
     fds_attempt **attempts = PyMem_Malloc(((size_t)count + 1) * sizeof *attempts);
     if (!attempts)
         return PyErr_NoMemory();
     Py_ssize_t made = 0;
     for (; made < count; made++) {
-        py_attempt *attempt = fds_module_read_order(state_of(self), PyList_GetItem(orders, made));
+        py_attempt *attempt = fds_module_read_order(state_of(self), PyTuple_GetItem(orders, made));
         if (!attempt)
             goto failed;
         attempt->attempt.queue = self->queue;
@@ -89,6 +87,19 @@ failed:
     return NULL;
 }
 
+static PyObject *queue_submit(PyObject *object, PyObject *orders) {
+    if (!PyList_Check(orders))
+        return PyErr_Format(PyExc_TypeError, "submit() takes a list of orders");
+    PyObject *taken = PyList_AsTuple(orders), *result;
+    if (!taken)
+        return NULL;
+    FDS_BEGIN_EXCLUSIVE(object);
+    result = submit((QueueObject *)object, taken);
+    FDS_END_EXCLUSIVE();
+    Py_DECREF(taken);
+    return result;
+}
+
 /* Waits for the wake descriptor; lets go of the GIL and answers signals. 1 readable, 0 timed out, -1 exception. */
 static int wait_readable(QueueObject *self, double timeout) {
     int64_t deadline = timeout < 0 ? INT64_MAX : fds_now() + (int64_t)(timeout * FDS_SECOND);
@@ -115,12 +126,7 @@ static int wait_readable(QueueObject *self, double timeout) {
     }
 }
 
-static PyObject *queue_take(PyObject *object, PyObject *arguments) {
-    QueueObject *self = (QueueObject *)object;
-    double timeout = -1;
-    Py_ssize_t most = 1024;
-    if (!PyArg_ParseTuple(arguments, "|dn:take", &timeout, &most))
-        return NULL;
+static PyObject *take(QueueObject *self, double timeout, Py_ssize_t most) {
     PyObject *reports = PyList_New(0);
     if (!reports)
         return NULL;
@@ -154,6 +160,18 @@ static PyObject *queue_take(PyObject *object, PyObject *arguments) {
     return NULL;
 }
 
+static PyObject *queue_take(PyObject *object, PyObject *arguments) {
+    double timeout = -1;
+    Py_ssize_t most = 1024;
+    PyObject *reports;
+    if (!PyArg_ParseTuple(arguments, "|dn:take", &timeout, &most))
+        return NULL;
+    FDS_BEGIN_EXCLUSIVE(object);
+    reports = take((QueueObject *)object, timeout, most);
+    FDS_END_EXCLUSIVE();
+    return reports;
+}
+
 static void notice(QueueObject *self) {
     fds_module_lock_plane(self->plane);
     if (self->plane->plane)
@@ -161,12 +179,7 @@ static void notice(QueueObject *self) {
     pthread_mutex_unlock(&self->plane->lock);
 }
 
-static PyObject *queue_proceed(PyObject *object, PyObject *arguments) {
-    QueueObject *self = (QueueObject *)object;
-    PyObject *tag, *target, *crc;
-    int download_crc;
-    if (!PyArg_ParseTuple(arguments, "OOO:proceed", &tag, &target, &crc) || fds_module_read_crc(crc, &download_crc) < 0)
-        return NULL;
+static PyObject *proceed(QueueObject *self, PyObject *tag, PyObject *target, int download_crc) {
     for (py_attempt *attempt = self->in_flight; attempt; attempt = attempt->next) {
         if (attempt->tag != tag || !attempt->paused)
             continue;
@@ -185,15 +198,28 @@ static PyObject *queue_proceed(PyObject *object, PyObject *arguments) {
     return NULL;
 }
 
+static PyObject *queue_proceed(PyObject *object, PyObject *arguments) {
+    PyObject *tag, *target, *crc, *result;
+    int download_crc;
+    if (!PyArg_ParseTuple(arguments, "OOO:proceed", &tag, &target, &crc) || fds_module_read_crc(crc, &download_crc) < 0)
+        return NULL;
+    FDS_BEGIN_EXCLUSIVE(object);
+    result = proceed((QueueObject *)object, tag, target, download_crc);
+    FDS_END_EXCLUSIVE();
+    return result;
+}
+
 static PyObject *queue_cancel(PyObject *object, PyObject *arguments) {
     QueueObject *self = (QueueObject *)object;
     PyObject *tag = NULL;
     if (!PyArg_ParseTuple(arguments, "|O:cancel", &tag))
         return NULL;
+    FDS_BEGIN_EXCLUSIVE(object);
     for (py_attempt *attempt = self->in_flight; attempt; attempt = attempt->next)
         if (!tag || attempt->tag == tag)
             atomic_store(&attempt->attempt.cancel, true);
     notice(self);
+    FDS_END_EXCLUSIVE();
     Py_RETURN_NONE;
 }
 
@@ -224,11 +250,15 @@ static PyObject *queue_fileno(PyObject *object, PyObject *ignored) {
 }
 
 static Py_ssize_t queue_length(PyObject *object) {
-    return ((QueueObject *)object)->in_flight_count;
+    Py_ssize_t length;
+    FDS_BEGIN_EXCLUSIVE(object);
+    length = ((QueueObject *)object)->in_flight_count;
+    FDS_END_EXCLUSIVE();
+    return length;
 }
 
 static PyObject *queue_repr(PyObject *object) {
-    return PyUnicode_FromFormat("<Queue of %zd attempts in flight>", ((QueueObject *)object)->in_flight_count);
+    return PyUnicode_FromFormat("<Queue of %zd attempts in flight>", queue_length(object));
 }
 
 /* Cancels what is in flight and waits for the loops' acknowledgement: until then they may write into the buffers.
@@ -246,7 +276,7 @@ static void queue_dealloc(PyObject *object) {
             unlink_attempt(self, (py_attempt *)attempt);
             fds_module_free_attempt((py_attempt *)attempt);
         } else if (!attempt) {
-            if (!self->plane->plane)
+            if (fds_module_plane_is_closed(self->plane))
                 break;
             struct pollfd fd = {.fd = self->queue->wake.read_fd, .events = POLLIN};
             Py_BEGIN_ALLOW_THREADS;

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import platform
 import sys
 import time
 from pathlib import Path
@@ -14,8 +13,6 @@ from .limit import BuildFailed, program
 from .report import table
 from .session import Plan, run
 from .work import FULL, QUICK
-
-_RESULTS = Path(__file__).resolve().parents[1] / "results"
 
 
 def main() -> int:
@@ -108,8 +105,8 @@ def _run(arguments: argparse.Namespace) -> int:
     options = {name: value for name, value in vars(arguments).items() if name not in ("verb", "out")}
     environment = results.environment(options)
     # The small sizes say nothing that should be kept.
-    name = f"{time.strftime('%Y-%m-%d')}-{_machine(environment['cpu'])}.json"
-    path = arguments.out or (environments.cache() / "quick.json" if arguments.quick else _RESULTS / name)
+    name = f"{time.strftime('%Y-%m-%d')}-{results.machine_name(environment['cpu'])}.json"
+    path = arguments.out or (environments.cache() / "quick.json" if arguments.quick else results.RESULTS / name)
     rows: list[results.Row] = []
     if arguments.append and path.exists():
         environment, rows = results.load(path)
@@ -120,12 +117,6 @@ def _run(arguments: argparse.Namespace) -> int:
         results.save(path, environment, rows)  # after each scene: an interrupted run is not lost
     print(path)
     return 0
-
-
-def _machine(cpu: str) -> str:
-    """A name for the file: of the kind of machine, not of this one."""
-    words = "".join(c if c.isalnum() else " " for c in cpu.lower()).split()
-    return "-".join([*words[:4], platform.machine()])
 
 
 if __name__ == "__main__":

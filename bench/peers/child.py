@@ -10,7 +10,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -42,13 +43,59 @@ class Sample:
     version: str
 
 
-def measure(
-    client: Client, setting: Setting, work: Work, server: RunningServer, *, warm_passes: int, timeout: float
-) -> Sample:
-    """Runs one client once.
+class Child:
+    """A client's process. The parent gives it an order, hears that it is ready, says "go", hears the result."""
+
+    def __init__(self, process: subprocess.Popen[bytes], files: Path) -> None:
+        self._process = process
+        self.files = files
+
+    @property
+    def pid(self) -> int:
+        """Of the process; others that belong to it descend from it."""
+        return self._process.pid
+
+    def say(self, line: str) -> None:
+        """Writes a line to its stdin."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(line.encode() + b"\n")
+        self._process.stdin.flush()
+
+    def hear(self, deadline: float) -> dict[str, Any]:
+        """The next line of its answers.
+
+        Args:
+            deadline: on time.monotonic().
+
+        Raises:
+            MeasurementFailed: there is none.
+        """
+        line = b""
+        while not line.endswith(b"\n"):
+            if self.is_silent_until(deadline):
+                raise MeasurementFailed("it took too long")
+            assert self._process.stdout is not None
+            piece = os.read(self._process.stdout.fileno(), 65536)
+            if not piece:
+                raise MeasurementFailed("it ended before it was done")
+            line += piece
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def is_silent_until(self, deadline: float) -> bool:
+        """Waits until then, or until it answers or ends."""
+        assert self._process.stdout is not None
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._process.stdout, selectors.EVENT_READ)
+            return not selector.select(max(0.0, deadline - time.monotonic()))
+
+
+@contextmanager
+def running(client: Client, setting: Setting, work: Work, server: RunningServer) -> Iterator[Child]:
+    """A client's process; at the end of the block it is killed, with all that it has started.
 
     Raises:
-        MeasurementFailed: see there.
+        MeasurementFailed: in the block, with the end of what the process said.
     """
     with tempfile.TemporaryDirectory(prefix="fds-peers-", dir=_tmpfs()) as directory:
         home = Path(directory)
@@ -64,7 +111,7 @@ def measure(
                 start_new_session=True,
             )
             try:
-                return _converse(process, client, setting, work, server, home, warm_passes, time.monotonic() + timeout)
+                yield Child(process, home / "files")
             except (MeasurementFailed, BrokenPipeError) as error:
                 errors.seek(0)
                 said = errors.read().decode(errors="replace").strip()[-600:]
@@ -73,31 +120,44 @@ def measure(
                 _end(process)
 
 
-def _converse(
-    process: subprocess.Popen[bytes],
-    client: Client,
-    setting: Setting,
-    work: Work,
-    server: RunningServer,
-    home: Path,
-    warm_passes: int,
-    deadline: float,
+def measure(
+    client: Client, setting: Setting, work: Work, server: RunningServer, *, warm_passes: int, timeout: float
 ) -> Sample:
-    if not client.is_limit:
-        order = {
+    """Runs one client once.
+
+    Raises:
+        MeasurementFailed: see there.
+    """
+    deadline = time.monotonic() + timeout
+    with running(client, setting, work, server) as child:
+        if not client.is_limit:
+            child.say(order(client, setting, work, child.files, warm_passes=warm_passes))
+        version = child.hear(deadline)["ready"]
+        before = server.cpu_seconds()
+        child.say("go")
+        result = child.hear(deadline)
+        return Sample(**result, server_seconds=server.cpu_seconds() - before, version=version)
+
+
+def order(
+    client: Client, setting: Setting, work: Work, files: Path, *, warm_passes: int = 0, one_by_one: bool = False
+) -> str:
+    """What bench.peers.worker reads first.
+
+    Args:
+        one_by_one: Each object in a call of its own, instead of all in one.
+    """
+    return json.dumps(
+        {
             "adapter": client.adapter,
             "options": dict(setting.options),
             "work": asdict(work),
             "warm_passes": warm_passes,
+            "one_by_one": one_by_one,
             "fresh": client.fresh,
-            "directory": str(home / "files"),
+            "directory": str(files),
         }
-        _say(process, json.dumps(order))
-    version = _hear(process, deadline)["ready"]
-    before = server.cpu_seconds()
-    _say(process, "go")
-    result = _hear(process, deadline)
-    return Sample(**result, server_seconds=server.cpu_seconds() - before, version=version)
+    )
 
 
 def _argv(client: Client, setting: Setting, work: Work, server: RunningServer) -> list[str]:
@@ -125,29 +185,6 @@ def _tmpfs() -> Path | None:
     """Memory for files, so that no disk is measured; None where the system has none."""
     shm = Path("/dev/shm")
     return shm if shm.is_dir() and os.access(shm, os.W_OK) else None
-
-
-def _say(process: subprocess.Popen[bytes], line: str) -> None:
-    assert process.stdin is not None
-    process.stdin.write(line.encode() + b"\n")
-    process.stdin.flush()
-
-
-def _hear(process: subprocess.Popen[bytes], deadline: float) -> dict[str, Any]:
-    """The next line of its answers."""
-    assert process.stdout is not None
-    line = b""
-    with selectors.DefaultSelector() as selector:
-        selector.register(process.stdout, selectors.EVENT_READ)
-        while not line.endswith(b"\n"):
-            if not selector.select(max(0.0, deadline - time.monotonic())):
-                raise MeasurementFailed("it took too long")
-            piece = os.read(process.stdout.fileno(), 65536)
-            if not piece:
-                raise MeasurementFailed("it ended before it was done")
-            line += piece
-    answer: dict[str, Any] = json.loads(line)
-    return answer
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

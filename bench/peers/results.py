@@ -16,6 +16,7 @@ from .child import Sample
 from .work import Work
 
 SCHEMA = 1
+RESULTS = Path(__file__).resolve().parents[1] / "results"
 
 
 @dataclass(frozen=True)
@@ -152,6 +153,12 @@ def _cpu_model() -> str:
     except OSError:
         return platform.processor()
     return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "")
+
+
+def machine_name(cpu: str) -> str:
+    """For a file's name: of the kind of machine, not of this one."""
+    words = "".join(c if c.isalnum() else " " for c in cpu.lower()).split()
+    return "-".join([*words[:4], platform.machine()])
 
 
 def save(path: Path, environment: dict[str, Any], rows: Sequence[Row]) -> None:

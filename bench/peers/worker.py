@@ -12,6 +12,7 @@ import os
 import resource
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -28,8 +29,9 @@ def main() -> None:
     module = importlib.import_module(f"bench.peers.adapters.{order['adapter']}")
     adapter: Adapter = module.Client(Endpoint.from_environment(), order["options"], directory)
     payload = _payload(work.size, directory if adapter.wants_files else None) if work.verb == "put" else None
+    calls = [[key] for key in work.keys] if order["one_by_one"] else [work.keys]
     for _ in range(order["warm_passes"]):
-        _do(adapter, work, payload)
+        _do(adapter, work, calls, payload)
     if order["fresh"]:
         adapter.freshen()
 
@@ -37,7 +39,7 @@ def main() -> None:
     if sys.stdin.readline() != "go\n":
         return
     before, started = _cpu_seconds(), time.monotonic()
-    _do(adapter, work, payload)
+    _do(adapter, work, calls, payload)
     seconds, after = time.monotonic() - started, _cpu_seconds()
     _reply(
         replies,
@@ -52,13 +54,14 @@ def main() -> None:
     os._exit(0)  # how long a client takes to close is not the subject, and some hang
 
 
-def _do(adapter: Adapter, work: Work, payload: bytes | Path | None) -> None:
-    if payload is not None:
-        adapter.store(BUCKET, work.keys, payload)
-        return
-    received = adapter.fetch(BUCKET, work.keys, work.size)
-    if received != work.total:
-        raise SystemExit(f"{received:,} bytes were received, not {work.total:,}")
+def _do(adapter: Adapter, work: Work, calls: Sequence[Sequence[str]], payload: bytes | Path | None) -> None:
+    for keys in calls:
+        if payload is not None:
+            adapter.store(BUCKET, keys, payload)
+            continue
+        received = adapter.fetch(BUCKET, keys, work.size)
+        if received != len(keys) * work.size:
+            raise SystemExit(f"{received:,} bytes were received, not {len(keys) * work.size:,}")
 
 
 def _payload(size: int, directory: Path | None) -> bytes | Path:

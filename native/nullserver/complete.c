@@ -66,7 +66,8 @@ static bool take_group(void *context, fds_ns_text name) {
     return true;
 }
 
-static const fds_ns_error *check_parts(const fds_ns_upload *upload, const part_list *list, uint64_t *size) {
+static const fds_ns_error *check_parts(const fds_ns_upload *upload, const part_list *list, uint64_t part_min,
+                                       uint64_t *size) {
     unsigned last = 0;
     *size = 0;
     for (size_t i = 0; i < list->count; i++) {
@@ -84,7 +85,7 @@ static const fds_ns_error *check_parts(const fds_ns_upload *upload, const part_l
             return &FDS_NS_INVALID_PART;
         if (!listed->has_crc && upload->declared && upload->type == FDS_NS_COMPOSITE)
             return &FDS_NS_MISSING_PART_CHECKSUM;
-        if (i + 1 < list->count && part->blob->size < FDS_NS_PART_SIZE_MIN)
+        if (i + 1 < list->count && part->blob->size < part_min)
             return &FDS_NS_ENTITY_TOO_SMALL;
         *size += part->blob->size;
     }
@@ -192,7 +193,7 @@ static const fds_ns_error *complete(fds_ns_exchange *exchange, const part_list *
     if (!upload)
         return &FDS_NS_NO_SUCH_UPLOAD;
     uint64_t size, full;
-    const fds_ns_error *error = check_parts(upload, list, &size);
+    const fds_ns_error *error = check_parts(upload, list, store->part_min, &size);
     if (error)
         return error;
     *checksum = combine(upload, list, &full);

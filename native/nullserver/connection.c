@@ -90,6 +90,10 @@ static step start_reply(fds_ns_connection *connection) {
     return connection->out.failed ? DEAD : NEXT;
 }
 
+static void add(_Atomic uint64_t *bytes, size_t size) {
+    atomic_fetch_add_explicit(bytes, size, memory_order_relaxed);
+}
+
 /* The body is here: the operation can be carried out. */
 static step finish_request(fds_ns_connection *connection) {
     fds_ns_exchange *exchange = &connection->exchange;
@@ -200,6 +204,7 @@ static step read_body(fds_ns_connection *connection) {
         size_t size = along < payload->wire_left ? along : (size_t)payload->wire_left;
         connection->in_used += fds_ns_payload_take(payload, connection->in + connection->in_used, size);
         fds_ns_pace_charge(&connection->up, size);
+        add(&connection->exchange.worker->traffic.received, size);
     }
     if (!payload->wire_left)
         return finish_request(connection);
@@ -218,6 +223,7 @@ static step read_body(fds_ns_connection *connection) {
         return blocked(io);
     connection->moved += got;
     fds_ns_pace_moved(&connection->up, got);
+    add(&connection->exchange.worker->traffic.received, got);
     size_t used = fds_ns_payload_take(payload, place, got);
     fds_buf_add(&connection->behind, place + used, got - used);
     if (connection->behind.failed)
@@ -302,6 +308,7 @@ static step send_reply(fds_ns_connection *connection) {
         size_t of_head = sent < head_left ? sent : head_left;
         connection->out_sent += of_head;
         connection->body_sent += sent - of_head;
+        add(&connection->exchange.worker->traffic.sent, sent - of_head);
         if (connection->out_sent < connection->out.size || connection->body_sent < body_size)
             return NEXT;
     }

@@ -12,6 +12,8 @@
 #include "request.h"
 #include "shaping.h"
 
+#include <stdatomic.h>
+
 struct fds_ns_store;
 struct fds_ns_operation;
 
@@ -24,11 +26,17 @@ typedef struct {
 
 #define FDS_NS_CACHED_CRCS 256
 
+/* Bytes of bodies so far. One loop adds, any thread may read. */
+typedef struct {
+    _Atomic uint64_t sent, received;
+} fds_ns_traffic;
+
 /* What one loop keeps for all of its connections. */
 typedef struct {
     const fds_ns_server *server;
     uint64_t next_request_id;
     uint64_t chance; /* state of what happens at random */
+    fds_ns_traffic traffic;
     time_t date_second;
     char date[32]; /* of that second, as the Date header wants it */
     struct {

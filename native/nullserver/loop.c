@@ -220,6 +220,11 @@ void fds_ns_loop_run(fds_ns_loop *loop) {
     }
 }
 
+void fds_ns_loop_count(fds_ns_loop *loop, uint64_t *sent, uint64_t *received) {
+    *sent += atomic_load_explicit(&loop->worker.traffic.sent, memory_order_relaxed);
+    *received += atomic_load_explicit(&loop->worker.traffic.received, memory_order_relaxed);
+}
+
 void fds_ns_loop_stop(fds_ns_loop *loop) {
     fds_wake_signal(&loop->wake);
 }

@@ -1,6 +1,7 @@
 /* fds-nullserver: start, wait for the end, stop. */
 #define _GNU_SOURCE
 #include "../wake.h"
+#include "clock.h"
 #include "listener.h"
 #include "loop.h"
 #include "pattern.h"
@@ -8,6 +9,7 @@
 #include "transport.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -39,12 +41,29 @@ static bool catch_signals(void) {
            sigaction(SIGINT, &end, NULL) == 0;
 }
 
-/* Returns at a signal, or at the end of stdin if that is watched. */
-static void wait_for_end(bool watch_stdin) {
+/* Unlike what a client or the network interface counts, it is the same for all clients, and nobody else's. */
+static void report_traffic(const worker *workers, int count) {
+    uint64_t sent = 0, received = 0;
+    for (int i = 0; i < count; i++)
+        fds_ns_loop_count(workers[i].loop, &sent, &received);
+    printf("moved %.6f %" PRIu64 " %" PRIu64 "\n", (double)fds_ns_now() / (double)FDS_NS_SECOND, sent, received);
+    fflush(stdout);
+}
+
+/* Returns at a signal, or at the end of stdin if that is watched. Reports meanwhile, if that is wanted. */
+static void wait_for_end(const fds_ns_options *options, const worker *workers) {
     struct pollfd fds[2] = {{.fd = stop.read_fd, .events = POLLIN}, {.fd = STDIN_FILENO, .events = POLLIN}};
+    bool watch_stdin = options->exit_with_stdin;
+    uint64_t interval = options->report_ms * FDS_NS_MILLISECOND, next = fds_ns_now() + interval;
     for (;;) {
-        if (poll(fds, watch_stdin ? 2 : 1, -1) < 0)
-            continue; /* interrupted: the signal's mark is there */
+        uint64_t now = fds_ns_now();
+        if (interval && now >= next) {
+            report_traffic(workers, options->threads);
+            next += interval * (1 + (now - next) / interval); /* late ones are left out, not made up for */
+        }
+        int timeout = interval ? (int)((next - now) / FDS_NS_MILLISECOND) + 1 : -1;
+        if (poll(fds, watch_stdin ? 2 : 1, timeout) <= 0)
+            continue; /* time for a report, or interrupted: the signal's mark is there */
         if (fds[0].revents)
             return;
         char ignored[4096];
@@ -111,7 +130,7 @@ static int serve(const fds_ns_options *options, fds_ns_store *store, SSL_CTX *co
     if (good) {
         printf("listening %s\n", name);
         fflush(stdout);
-        wait_for_end(options->exit_with_stdin);
+        wait_for_end(options, workers);
     }
     if (workers)
         end_workers(workers, options->threads);
@@ -135,7 +154,7 @@ int main(int argc, char **argv) {
     SSL_CTX *context = NULL;
     if (options.certificate && !(context = fds_ns_tls_context(options.certificate, options.key)))
         return EXIT_BAD_OPTIONS;
-    fds_ns_store *store = fds_ns_store_new(options.memory_limit);
+    fds_ns_store *store = fds_ns_store_new(options.memory_limit, options.part_min);
     int status = EXIT_FAILURE;
     if (!store || !catch_signals() || (options.mode == FDS_NS_FIXED && !fds_ns_pattern_make()))
         fputs("fds-nullserver: cannot start: out of memory or descriptors\n", stderr);

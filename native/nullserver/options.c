@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #define THREADS_MAX 64
+#define REPORT_MS_MAX (3600 * 1000)
 
 static const char help[] =
     "fds-nullserver: an S3 server that costs next to nothing, to measure S3 clients against\n"
@@ -19,8 +20,11 @@ static const char help[] =
     "  --port PORT           0 picks a free one (default 0)\n"
     "  --object-size BYTES   mode fixed (default 1073741824)\n"
     "  --memory-limit BYTES  what uploads and objects may hold together (default 4294967296)\n"
+    "  --part-min BYTES      of every part of an upload but its last (default 5242880, as S3 wants it)\n"
     "  --cert FILE --key FILE  serve TLS with this PEM certificate chain and key\n"
     "  --threads N           event loops (default 1)\n"
+    "  --report-ms N         every N ms print \"moved TIME SENT RECEIVED\": seconds of the monotonic clock, bytes of\n"
+    "                        bodies so far\n"
     "  --exit-with-stdin     exit when stdin reaches its end, so as not to outlive the parent process\n"
     "  --allow-any-address   let --host be other than loopback\n"
     "  --help\n"
@@ -72,6 +76,12 @@ static bool apply(fds_ns_options *options, const char *name, const char *value, 
     } else if (strcmp(name, "--memory-limit") == 0) {
         options->memory_limit = number;
         return numeric;
+    } else if (strcmp(name, "--report-ms") == 0) {
+        options->report_ms = number;
+        return numeric && number >= 1 && number <= REPORT_MS_MAX;
+    } else if (strcmp(name, "--part-min") == 0) {
+        options->part_min = number;
+        return numeric;
     } else if (strcmp(name, "--threads") == 0) {
         options->threads = (int)number;
         return numeric && number >= 1 && number <= THREADS_MAX;
@@ -92,8 +102,13 @@ static bool apply_flag(fds_ns_options *options, const char *name) {
 }
 
 fds_ns_options_result fds_ns_options_parse(int argc, char **argv, fds_ns_options *options) {
-    *options =
-        (fds_ns_options){.host = "127.0.0.1", .object_size = 1ULL << 30, .memory_limit = 4ULL << 30, .threads = 1};
+    *options = (fds_ns_options){
+        .host = "127.0.0.1",
+        .object_size = 1ULL << 30,
+        .memory_limit = 4ULL << 30,
+        .part_min = 5ULL << 20,
+        .threads = 1,
+    };
     bool mode_given = false;
     for (int i = 1; i < argc; i++) {
         const char *name = argv[i];

@@ -19,9 +19,11 @@ typedef struct {
     uint16_t port;
     uint64_t object_size;    /* bytes */
     uint64_t memory_limit;   /* bytes */
+    uint64_t part_min;       /* bytes of every part but the last */
     const char *certificate; /* PEM files; NULL: plain HTTP */
     const char *key;
     int threads;
+    uint64_t report_ms; /* 0: no reports */
     bool allow_any_address;
     bool exit_with_stdin;
     fds_ns_shaping_options shaping;

@@ -4,11 +4,12 @@
 
 #include <stdlib.h>
 
-fds_ns_store *fds_ns_store_new(uint64_t memory_limit) {
+fds_ns_store *fds_ns_store_new(uint64_t memory_limit, uint64_t part_min) {
     fds_ns_store *store = calloc(1, sizeof *store);
     if (!store)
         return NULL;
     store->budget.limit = memory_limit;
+    store->part_min = part_min;
     pthread_mutex_init(&store->lock, NULL);
     return store;
 }

@@ -19,9 +19,10 @@ typedef struct fds_ns_store {
     fds_ns_map buckets; /* name → fds_ns_bucket */
     fds_ns_map uploads; /* id → fds_ns_upload */
     uint64_t next_upload;
+    uint64_t part_min; /* bytes of every part of an upload but its last */
 } fds_ns_store;
 
-fds_ns_store *fds_ns_store_new(uint64_t memory_limit); /* NULL when memory fails */
+fds_ns_store *fds_ns_store_new(uint64_t memory_limit, uint64_t part_min); /* NULL when memory fails */
 void fds_ns_store_free(fds_ns_store *store);
 
 void fds_ns_store_lock(fds_ns_store *store);

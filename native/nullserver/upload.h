@@ -5,7 +5,6 @@
 #include "store.h"
 
 #define FDS_NS_PARTS_MAX 10000
-#define FDS_NS_PART_SIZE_MIN (5u << 20) /* of every part but the last */
 
 typedef struct {
     fds_ns_blob *blob; /* one reference */

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import random
+import re
+from pathlib import Path
+
 import pytest
 
 from fastdatastore.testing.servers import RunningServer
 from tests.cli.conftest import Fds
+from tests.support.interrupted import SIZE, leave_behind
 
 
 def _begin(s3: object, bucket: str, key: str) -> None:
@@ -49,12 +54,42 @@ def test_fds_sweep(fds: Fds, s3_server: RunningServer, bucket: str) -> None:
         assert "2 of 2 unfinished uploads ended" in done.stdout
 
 
+def test_fds_sweep_resume(fds: Fds, s3_server: RunningServer, bucket: str, tmp_path: Path) -> None:
+    s3 = s3_server.client()
+    content = random.Random(12).randbytes(SIZE)
+    path = tmp_path / "file"
+    path.write_bytes(content)
+    leave_behind(s3_server, bucket, "left", content, (("x-amz-meta-by", "another"),))
+
+    done = fds("sweep", "--resume", str(path), f"s3://{bucket}/left", **s3_server.env())
+    assert done.returncode == 0, done.stderr
+    wanted = rf"s3://{bucket}/left: resumed, parts that were there: [23]; {SIZE:,} bytes, verified by \w+\n"
+    assert re.fullmatch(wanted, done.stdout)
+    stored = s3.get_object(Bucket=bucket, Key="left")
+    assert stored["Body"].read() == content
+    assert stored["Metadata"]["by"] == "another"
+    assert _uploads(s3, bucket) == []
+
+    again = fds("sweep", "--resume", str(path), f"s3://{bucket}/new", **s3_server.env())
+    assert again.returncode == 0
+    assert "uploaded whole, nothing of it was there" in again.stdout
+    assert s3.get_object(Bucket=bucket, Key="new")["Body"].read() == content
+
+
+def test_fds_sweep_resume_of_a_file_that_is_not_there(fds: Fds, s3_server: RunningServer, bucket: str) -> None:
+    done = fds("sweep", "--resume", "/no/such/file", f"s3://{bucket}/key", **s3_server.env())
+    assert done.returncode == 1
+    assert done.stderr.startswith("fds: cannot read /no/such/file")
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
         (["bucket"], "s3://bucket/prefix is needed"),
         (["s3://"], "is not a bucket name"),
         (["s3://bucket", "--older-than", "tomorrow"], "90s, 30m, 24h or 7d, got 'tomorrow'"),
+        (["s3://bucket", "--resume", "file"], "--resume FILE takes the s3://BUCKET/KEY"),
+        (["s3://bucket/key", "--resume", "file", "--dry-run"], "no --dry-run"),
     ],
 )
 def test_fds_sweep_of_nonsense(fds: Fds, arguments: list[str], says: str) -> None:

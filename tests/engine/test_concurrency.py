@@ -150,6 +150,21 @@ class TestLearnsOnlyWhenFull:
         assert run.limits == [(0.0, DOWN.parts_for(10, PART))]
 
 
+class TestFewer:
+    @pytest.mark.parametrize("up", [False, True])
+    def test_than_must_flow_are_tried_in_small_steps(self, up: bool) -> None:
+        """What a connection gives is known to be little: an experiment would cost a third of the rate for a second."""
+        for seed in SEEDS:
+            cap = S3_UP if up else S3_DOWN
+            run = simulate(Link(10 * GBIT, cap), parts(up), seed=seed)
+            assert all(limit >= 0.85 * 10 * GBIT / cap for _, limit in run.limits)
+
+    def test_are_found_to_do_where_requests_are_fast(self) -> None:
+        run = Simulator(Link(10 * GBIT, 4 * S3_UP), parts(up=True), repeat(PART)).run(60.0)
+        assert min(limit for _, limit in run.limits) <= 32
+        assert run.limit(60.0) < 10 * GBIT / S3_UP
+
+
 class TestThrottling:
     def test_ends_an_experiment(self) -> None:
         controller = Controller(DOWN, 4, maximum=64)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastdatastore.config import MIB
+from fastdatastore.config import GIB, MIB
 from fastdatastore.engine import plan
+from fastdatastore.engine.endpoints import Limits
 from fastdatastore.engine.get import ByteRange
 
 
@@ -30,10 +32,51 @@ def test_parts_cover_the_bytes_exactly_and_in_order(start: int, length: int, par
     assert all(size == part_size for _, size in cuts[:-1])
 
 
+@given(st.integers(0, 4 << 30), st.integers(5 * MIB, 16 * MIB), st.integers(1, 400))
+def test_whole_rounds_are_of_parts_of_up_to_twice_the_preferred_size(size: int, preferred: int, streams: int) -> None:
+    part_size = plan.in_whole_rounds(size, preferred, streams)
+    assert preferred <= part_size <= 2 * preferred + plan.PAGE
+    rounds = size // (preferred * streams)
+    assert -(-size // part_size) <= rounds * streams or part_size == preferred
+
+
+def test_a_gib_by_81_streams_is_one_round() -> None:
+    assert -(-1024 * MIB // plan.in_whole_rounds(1024 * MIB, 8 * MIB, 81)) == 81
+
+
 def test_the_largest_object_that_s3_takes_fits() -> None:
     assert plan.part_size_for(plan.MAX_OBJECT, 8 * MIB) == 525 * MIB
     assert plan.part_size_for(80_000 * MIB, 8 * MIB) == 8 * MIB
     assert plan.part_size_for(80_000 * MIB + 1, 8 * MIB) == 9 * MIB
+
+
+@pytest.mark.parametrize("preferred", [5 * MIB, 8 * MIB, 64 * MIB, 5 << 30])
+def test_the_parts_of_a_stream_hold_the_largest_object_that_s3_takes(preferred: int) -> None:
+    sizes = [plan.stream_part_size(number, preferred, Limits()) for number in range(1, plan.MAX_PARTS + 1)]
+    assert sizes[:100] == [preferred] * 100
+    assert sizes == sorted(sizes)
+    assert sizes[-1] <= plan.MAX_PART
+    assert sum(sizes) >= plan.MAX_OBJECT
+
+
+def test_the_parts_of_a_stream_are_small_while_it_is() -> None:
+    total = 0
+    seen: dict[int, int] = {}
+    for number in range(1, plan.MAX_PARTS + 1):
+        size = plan.stream_part_size(number, 8 * MIB, Limits())
+        total += size
+        for mark in (10 * GIB, 100 * GIB, plan.MAX_OBJECT):
+            if total >= mark:
+                seen.setdefault(mark, size // MIB)
+    assert list(seen.values()) == [18, 112, 1608]
+
+
+def test_the_parts_of_a_stream_fit_the_endpoint() -> None:
+    fewer = [plan.stream_part_size(number, 8 * MIB, Limits(max_parts=1000)) for number in range(1, 1001)]
+    assert max(fewer) == plan.MAX_PART
+    assert sum(fewer) > 3 << 40
+    equal = Limits(equal_parts=True)
+    assert {plan.stream_part_size(number, 8 * MIB, equal) for number in range(1, 10_001)} == {8 * MIB}
 
 
 @given(st.binary(max_size=60), st.integers(0, 70), st.one_of(st.none(), st.integers(1, 70)))

@@ -11,7 +11,19 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.servers.nullserver_fixture import BUCKET, MIB, Server, code, crc32, crc32c, crc64, crc64nvme, status, text
+from tests.servers.nullserver_fixture import (
+    BUCKET,
+    MIB,
+    Server,
+    code,
+    crc32,
+    crc32c,
+    crc64,
+    crc64nvme,
+    running,
+    status,
+    text,
+)
 
 
 @dataclass(frozen=True)
@@ -100,6 +112,19 @@ def test_complete_refuses_what_does_not_fit(store: Server) -> None:
     with pytest.raises(ClientError) as error:
         upload.complete(one, two)
     assert (code(error), status(error)) == ("NoSuchUpload", 404)
+
+
+def test_parts_may_be_as_small_as_part_min() -> None:
+    with running("store", "--part-min", "3") as server:
+        s3 = server.client()
+        s3.create_bucket(Bucket=BUCKET)
+        upload = Upload.create(s3, "small")
+        abc, de, f = (upload.part(number, data) for number, data in enumerate((b"abc", b"de", b"f"), 1))
+        with pytest.raises(ClientError) as error:
+            upload.complete(abc, de, f)
+        assert code(error) == "EntityTooSmall"
+        upload.complete(abc, de)
+        assert s3.get_object(Bucket=BUCKET, Key="small")["Body"].read() == b"abcde"
 
 
 def test_parts_and_uploads_are_listed_in_pages(store: Server) -> None:

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import threading
+import time
 
 import pytest
 
@@ -39,6 +40,23 @@ def test_several_threads_share_one_store() -> None:
         assert server.client().list_objects_v2(Bucket=BUCKET)["KeyCount"] == 15
 
 
+def test_it_reports_the_bytes_of_bodies_moved() -> None:
+    with running("store", "--report-ms", "20") as server:
+        s3 = server.client(request_checksum_calculation="when_required")
+        s3.create_bucket(Bucket=BUCKET)
+        s3.put_object(Bucket=BUCKET, Key="k", Body=bytes(100_000))
+        for _ in range(2):
+            s3.get_object(Bucket=BUCKET, Key="k")["Body"].read()
+        assert server.process.stdout
+        deadline, moved = time.monotonic() + 10, [0, 0]
+        while moved != [200_000, 100_000] and time.monotonic() < deadline:
+            word, moment, *counts = server.process.stdout.readline().split()
+            moved = [int(count) for count in counts]
+            assert word == "moved"
+            assert abs(float(moment) - time.monotonic()) < 10
+        assert moved == [200_000, 100_000]
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_with_clients_connected(number: signal.Signals) -> None:
     with running("fixed") as server, server.connect() as connection:
@@ -68,6 +86,7 @@ def test_a_signal_ends_it_with_clients_connected(number: signal.Signals) -> None
         "--mode fixed --up-mb-per-s 0x10",
         "--mode fixed --fail-percent 101",
         "--mode fixed --idle-close-ms",
+        "--mode fixed --report-ms 0",
     ],
 )
 def test_bad_options_are_one_sentence_and_status_2(arguments: str) -> None:

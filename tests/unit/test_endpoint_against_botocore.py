@@ -112,8 +112,6 @@ def test_an_ARN_in_a_URL_ends_where_the_key_begins(text: str, bucket: str, key: 
 @pytest.mark.parametrize(
     ("bucket", "says"),
     [
-        ("data--usw2-az1--x-s3", "S3 Express"),
-        ("point--usw2-az1--xa-s3", "S3 Express"),
         ("arn:aws:s3::123456789012:accesspoint/mfzwi23gnjvgw.mrap", "multi-region"),
         ("arn:aws:s3:us-west-2:123456789012:bucket/x", "not the ARN of an S3 access point"),
         ("arn:aws:s3-outposts:us-west-2:123456789012:outpost", "not the ARN of an S3 access point"),
@@ -125,6 +123,13 @@ def test_what_cannot_be_reached_is_refused_in_a_sentence(tmp_path: Path, bucket:
         check_bucket(bucket)
     with pytest.raises(ConfigurationError, match=says):
         S3(str(tmp_path), s3root=f"s3://{bucket}", client=client_at("http://127.0.0.1:1"))
+
+
+@pytest.mark.parametrize("bucket", ["data--usw2-az1--x-s3", "point--usw2-az1--xa-s3"])
+def test_directory_buckets_are_refused_on_AWS_and_are_names_like_others_elsewhere(bucket: str) -> None:
+    with pytest.raises(ConfigurationError, match="S3 Express"):
+        EndpointConfig("", "us-west-2").address(bucket)
+    assert EndpointConfig("http://127.0.0.1:1", "us-west-2").address(bucket).prefix == f"/{bucket}/"
 
 
 def test_keys_of_an_access_point_are_relative_to_its_ARN(tmp_path: Path) -> None:

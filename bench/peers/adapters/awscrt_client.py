@@ -1,6 +1,6 @@
 """awscrt: the AWS Common Runtime's S3 client, asked directly.
 
-Options: `part`, `connections`, `checksum` (a CRC-64/NVME with uploads, and downloads verified).
+Options: `part`, `connections`, `at_once` (objects), `checksum` (a CRC-64/NVME with uploads, and downloads verified).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from awscrt.s3 import (
 
 from bench.peers.adapter import Adapter
 
-IN_FLIGHT = 128  # requests at once; it queues without a bound of its own
+AT_ONCE = 128  # objects; it queues without a bound of its own
 
 
 class Client(Adapter):
@@ -86,8 +86,9 @@ class Client(Adapter):
         self._run(keys, start)
 
     def _run(self, keys: Sequence[str], start: Any) -> None:
-        """Keeps up to IN_FLIGHT requests under way; raises the first error."""
-        room, errors, started = threading.Semaphore(IN_FLIGHT), [], []
+        """Keeps a number of objects under way; raises the first error."""
+        at_once = int(self.options.get("at_once", AT_ONCE))
+        room, errors, started = threading.Semaphore(at_once), [], []
 
         def done(error: Exception | None, **_: Any) -> None:
             if error is not None:
@@ -97,7 +98,7 @@ class Client(Adapter):
         for key in keys:
             room.acquire()
             started.append(start(key, done))
-            if len(started) > IN_FLIGHT:
+            if len(started) > at_once:
                 started = [request for request in started if not request.finished_future.done()]
         for request in started:
             request.finished_future.result()

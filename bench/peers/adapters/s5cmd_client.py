@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from bench.peers.adapter import Adapter
@@ -28,21 +27,32 @@ class Client(Adapter):
     def fetch(self, bucket: str, keys: Sequence[str], size: int) -> int:
         target = self.directory / "fetched"
         target.mkdir()
-        self._run([[*self.transfer, f"s3://{bucket}/{key}", str(target / key)] for key in keys])
-        received = sum((target / key).stat().st_size for key in keys)
-        shutil.rmtree(target)
+        received = 0
+        # It says when a file is whole; that is removed at once, as memory has no room for all that a long run fetches.
+        for line in self._run([[*self.transfer, f"s3://{bucket}/{key}", str(target / key)] for key in keys]):
+            file = Path(line.split()[-1])
+            received += file.stat().st_size
+            file.unlink()
+        target.rmdir()
         return received
 
     def store(self, bucket: str, keys: Sequence[str], payload: bytes | Path) -> None:
-        self._run([[*self.transfer, str(payload), f"s3://{bucket}/{key}"] for key in keys])
+        for _ in self._run([[*self.transfer, str(payload), f"s3://{bucket}/{key}"] for key in keys]):
+            pass
 
-    def _run(self, commands: Sequence[Sequence[str]]) -> None:
-        argv = [self.program, "--endpoint-url", self.endpoint.url, "--log", "error"]
+    def _run(self, commands: Sequence[Sequence[str]]) -> Iterator[str]:
+        """Yields the line that it says of each file when that is done."""
+        argv = [self.program, "--endpoint-url", self.endpoint.url, "--log", "info"]
         if "workers" in self.options:
             argv += ["--numworkers", str(self.options["workers"])]
         if len(commands) == 1:
-            subprocess.run([*argv, *commands[0]], check=True)
-            return
-        script = self.directory / "commands"
-        script.write_text("".join(" ".join(command) + "\n" for command in commands))
-        subprocess.run([*argv, "run", str(script)], check=True)
+            argv += commands[0]
+        else:
+            script = self.directory / "commands"
+            script.write_text("".join(" ".join(command) + "\n" for command in commands))
+            argv += ["run", str(script)]
+        with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            yield from process.stdout
+        if process.returncode:
+            raise subprocess.CalledProcessError(process.returncode, argv)

@@ -1,4 +1,4 @@
-"""Buckets that are not plain names: access points by ARN; and the kinds that S3 reaches by protocols of their own.
+"""Access points, which take the place of a bucket and are named by their ARN.
 
 "Naming a resource by its ARN" and "Access point ARNs", Amazon S3 user guide.
 """
@@ -40,11 +40,6 @@ def access_point(bucket: str) -> AccessPoint | None:
         ConfigurationError: S3 reaches it by another protocol than this client speaks.
         InvalidKey: An ARN of something else.
     """
-    if bucket.endswith(("--x-s3", "--xa-s3")):
-        raise ConfigurationError(
-            f"{bucket} is an S3 Express directory bucket, which has sessions and rules of its own that are not "
-            "supported; use a general purpose bucket"
-        )
     if not bucket.startswith("arn:"):
         return None
     if ".mrap" in bucket or re.match(r"arn:aws[a-z-]*:s3::", bucket):

@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 from fastdatastore.auth.access_points import access_point
 from fastdatastore.errors import ConfigurationError, InvalidKey
 
+# Directory buckets and their access points: "Directory bucket naming rules", Amazon S3 user guide.
+_EXPRESS = ("--x-s3", "--xa-s3")
 _DNS_BUCKET = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
 
 
@@ -77,6 +79,11 @@ class EndpointConfig:
         Raises:
             ConfigurationError, InvalidKey: It cannot be reached, see `access_point`.
         """
+        if not self.url and bucket.endswith(_EXPRESS):
+            raise ConfigurationError(
+                f"{bucket} is an S3 Express directory bucket, which wants sessions of its own that are not supported; "
+                "take a general purpose bucket"
+            )
         point = access_point(bucket)
         region = point.region if point else region or self.region
         label = f"{point.name}-{point.account}" if point else bucket

@@ -11,7 +11,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fastdatastore.errors import FastDatastoreError
 from fastdatastore.testing.servers import RunningServer
 
 
@@ -39,7 +38,7 @@ class Run:
     server_cpu_seconds: float | None = None
     latencies: list[float] = field(default_factory=list)
     retries: int = 0
-    errors: list[FastDatastoreError] = field(default_factory=list)
+    errors: list[Exception] = field(default_factory=list)
     verified_by: set[str] = field(default_factory=set)
     peak_rss_bytes: int = 0
     fresh_regions: int = 0

@@ -17,7 +17,6 @@ from fastdatastore.engine.job import Job
 from fastdatastore.engine.planes.local import local as _native
 from fastdatastore.errors import (
     ConnectionLost,
-    FastDatastoreError,
     IntegrityError,
     ProtocolError,
     ServerError,
@@ -40,7 +39,7 @@ class Outcome:
     operation: Operation
     workload: Workload
     run: Run
-    failures: tuple[FastDatastoreError, ...]
+    failures: tuple[Exception, ...]
     repetitions: int
 
     @property

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
-import tempfile
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -23,21 +21,13 @@ _WINDOW = 8
 
 
 def from_stdin(client: Client, target: S3Place, headers: Pairs) -> tuple[Action, Callable[[], Job]]:
-    """The work that uploads all of standard input; by way of a file, as a part may have to be sent again."""
+    """The work that uploads all of standard input, as it comes."""
 
     def make() -> Job:
         from fastdatastore.auth.endpoint import check_key
 
         check_key(target.key)
-        file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - the upload closes it
-        try:
-            shutil.copyfileobj(sys.stdin.buffer, file, 1 << 20)
-        except OSError as error:
-            file.close()
-            raise errors.InsufficientDiskSpace(
-                f"standard input does not fit into {tempfile.gettempdir()}: {error.strerror}; set TMPDIR"
-            ) from None
-        return client.put(target.bucket, target.key, file, headers)
+        return client.put_stream(target.bucket, target.key, sys.stdin.buffer, headers)
 
     return Action("upload", "-", str(target)), make
 

@@ -144,11 +144,11 @@ class Transfers:
         elif not self._quiet:
             self._write(f"(dryrun) {action}" if self.dry_run else str(action))
 
-    def fail(self, action: Action, error: errors.FastDatastoreError) -> None:
+    def fail(self, action: Action, error: Exception) -> None:
         """Counts it and says so.
 
         Raises:
-            FastDatastoreError: `error`, if all the rest would fail in the same way.
+            Exception: `error`, if all the rest would fail in the same way.
         """
         self.failed += 1
         if self._as_json:

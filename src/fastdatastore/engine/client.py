@@ -17,11 +17,12 @@ from fastdatastore.engine.files import FileSink
 from fastdatastore.engine.get import ByteRange, GetJob
 from fastdatastore.engine.job import Job
 from fastdatastore.engine.options import NO_OPTIONS, Options
-from fastdatastore.engine.put import PutJob
+from fastdatastore.engine.put import Condition, PutJob, PutStreamJob
 from fastdatastore.engine.remote import Remote
 from fastdatastore.engine.request import Pairs
 from fastdatastore.engine.sinks import MemorySink, Sink, SpillSink
 from fastdatastore.engine.sources import FileObjectSource, FileSource, MemorySource, Source
+from fastdatastore.engine.streams import Streamable, stream_of
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -81,13 +82,20 @@ class Client:
             key,
             sink or MemorySink(process.buffer_pool(self.settings)),
             part_size=self.settings.part_size,
-            streams=self.remote.concurrency.of(up=False, large=True).limit,
+            slots=self.remote.concurrency.of(up=False, large=True),
             byte_range=byte_range,
             version_id=version_id,
         )
 
     def put(
-        self, bucket: str, key: str, value: Buffer | Path | RawIOBase | BufferedIOBase, headers: Pairs = ()
+        self,
+        bucket: str,
+        key: str,
+        value: Buffer | Path | RawIOBase | BufferedIOBase,
+        headers: Pairs = (),
+        *,
+        condition: Condition | None = None,
+        resume: bool = False,
     ) -> PutJob:
         """An upload of a bytes-like object (not copied), a file's path, or a seekable file object."""
         return PutJob(
@@ -96,7 +104,22 @@ class Client:
             key,
             lambda: self._source(value),
             headers=headers,
-            part_size=self.settings.part_size,
+            condition=condition,
+            resume=resume,
+        )
+
+    def put_stream(
+        self, bucket: str, key: str, value: Streamable, headers: Pairs = (), *, condition: Condition | None = None
+    ) -> PutStreamJob:
+        """An upload of what can be read but once, to an end that is not known; read by the thread that runs the job."""
+        return PutStreamJob(
+            self.remote,
+            bucket,
+            key,
+            lambda: stream_of(process.buffer_pool(self.settings), value),
+            headers=headers,
+            condition=condition,
+            memory=self.settings.memory_ceiling,
         )
 
     def _source(self, value: Buffer | Path | RawIOBase | BufferedIOBase) -> Source:

@@ -74,6 +74,10 @@ CHANGED = 0.75
 # while it lasts: there the rest doubles, from the first of these to the last.
 REST_UP = (1.0, 1.0)
 REST_DOWN = (4.0, 16.0)
+# Goodput in bytes ÷ the model's rate of a request: so many must flow at once, by the model. To try fewer is expected to
+# cost as much as is taken away, so these steps are small; until requests prove to be faster, so many times.
+STEP_RISKY = 1.1
+BRISK = 1.25
 # Each slot does less work a second than this, where the model says 1: more of them are unlikely to help.
 CROWDED = 0.6
 # After throttling: no experiments for so long.
@@ -119,6 +123,7 @@ class Controller:
         self._settled = self._limit  # where a failed experiment returns to
         self._base = 0.0  # goodput there; 0.0: unknown
         self._best = 0.0  # since the link last changed
+        self._flowing = 0.0  # requests that must flow for it
         self._next = Phase.UP
         self._rest = {phase: rest[0] for phase, rest in _RESTS.items()}
         self._due = dict.fromkeys(_RESTS, 0.0)
@@ -128,7 +133,7 @@ class Controller:
         self._skip = 0
         self._done = 0
         self._turns = 0
-        self._work = 0.0
+        self._flow = 0.0  # the part of the work that is bytes
         self._time = 0.0
         self._begin()
 
@@ -186,13 +191,13 @@ class Controller:
                 if self._skip <= 0:
                     self._time = 0.0
             elif self._full:
-                self._work += count * self._first_byte + nbytes * self._seconds_per_byte
+                self._flow += nbytes * self._seconds_per_byte
                 self._done += count
                 if self._done >= self._turns:
                     if self._time < EPOCH_SECONDS:
                         self._turns += self._limit
                     else:
-                        self._judge(now, self._work / self._time)
+                        self._judge(now, (self._done * self._first_byte + self._flow) / self._time)
 
     def on_failed(self, now: float, throttled: bool = False, count: int = 1) -> None:
         """`count` requests ended without moving their bytes: refused, broken, cancelled."""
@@ -221,16 +226,19 @@ class Controller:
         self._skip = max(self._limit, self._in_flight) if changed else 0
         self._done = 0
         self._turns = self._limit * (TURNS if self._limit < WIDE else TURNS_WIDE)
-        self._work = 0.0
+        self._flow = 0.0
         self._time = 0.0
 
     # ---- experiments ----
 
     def _judge(self, now: float, goodput: float) -> None:
+        flowing = self._flow / self._time
         if self._phase is Phase.BASE:
+            self._flowing = flowing
             self._measured(goodput)
             self._experiment(now)
         elif goodput >= (GAIN * self._base if self._phase is Phase.UP else LOSS * self._best):
+            self._flowing = flowing
             self._keep(now, goodput)
         else:
             # The other direction is tried next, this one after a longer rest.
@@ -279,6 +287,8 @@ class Controller:
     def _stepped(self, phase: Phase, factor: float) -> int:
         if phase is Phase.UP:
             return min(self._maximum, max(self._limit + 1, round(self._limit * factor)))
+        if self._limit / factor < self._flowing < BRISK * self._limit:
+            factor = STEP_RISKY
         return max(self._minimum, min(self._limit - 1, round(self._limit / factor)))
 
     def _enter(self, phase: Phase, limit: int) -> None:

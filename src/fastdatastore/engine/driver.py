@@ -79,7 +79,8 @@ class Driver:
         self._admission: Admission
         parts = remote.concurrency.of(up=False, large=True).limit
         # Half of the ceiling for what is on the way leaves room for a result that is being looked at.
-        self._appetite = Appetite(min(BACKLOG * parts * self._settings.part_size, self._settings.memory_ceiling // 2))
+        room = self._settings.memory_ceiling // 2
+        self._appetite = Appetite(min(BACKLOG * parts * self._settings.part_size, room), room)
         self._hedger = Hedger()
         self._uploading: set[Request] = set()  # parts that a second attempt could overtake
         self._hedge_at = 0.0
@@ -181,6 +182,8 @@ class Driver:
                 if job.size_comes_late:
                     self._appetite.on_begun(job)
                 request = self._next_of_open()
+                if request is not None and request.operation == "CreateMultipartUpload":
+                    self._appetite.on_begun(job, job.size or None)
             if request is None:
                 break
             if not self._admission.admits(request, now):
@@ -199,7 +202,7 @@ class Driver:
             job = self._open[0]
             try:
                 request = job.next_request()
-            except FastDatastoreError as error:
+            except Exception as error:  # the user's own, of a file or a stream that is read, is the job's failure too
                 self._fail(job, error)  # takes it off the queue, and settles it
                 continue
             if request is not None:
@@ -351,8 +354,10 @@ class Driver:
             except RetryRequest as again:
                 self._retry(request, report, retry.Verdict(retry.Kind.RETRY, cast(S3Error, again.error)))
                 return
-            except FastDatastoreError as error:
+            except Exception as error:
                 self._fail(job, error)
+            if request.operation == "CreateMultipartUpload":  # now it has parts to send
+                self._appetite.on_ended(job)
             self._remote.retry_budget.give_back(request.cost or REFUND)
             self._reopen(job)
             self._settle(job)
@@ -432,10 +437,14 @@ class Driver:
     # ---- the end of a job ----
 
     def _reopen(self, job: Job) -> None:
-        if not job.done and job.error is None and job not in self._open:
+        if job.done or job.error is not None or job in self._open:
+            return
+        if self._open and job.began < self._open[0].began:  # what was begun first ends first, and lets go of its memory
+            self._open.appendleft(job)
+        else:
             self._open.append(job)
 
-    def _fail(self, job: Job, error: FastDatastoreError) -> None:
+    def _fail(self, job: Job, error: Exception) -> None:
         """Marks the job; its other requests are called back, its cleanup comes when they are."""
         if job.error is not None:
             return
@@ -462,10 +471,9 @@ class Driver:
             self._started.add(tidying)
             self._open.append(tidying)
             return
-        if job.size_comes_late:
-            if job.done:
-                self._appetite.on_size(job)
-            self._appetite.on_ended(job)
+        if job.size_comes_late and job.done:
+            self._appetite.on_size(job)
+        self._appetite.on_ended(job)
         job.ended = time.monotonic()
         self._finished.append(job)
 
@@ -497,6 +505,8 @@ class Driver:
             while len(self._queue) and (left := deadline - time.monotonic()) > 0:
                 self._queue.take(left)
             self._queue.cancel()
+            while len(self._queue):
+                self._queue.take(1.0)
         # A traceback may keep this driver, and a job and its requests keep each other: none of them may keep memory.
         for waiting in (self._open, self._ready, self._later, self._uploading, self._started):
             waiting.clear()

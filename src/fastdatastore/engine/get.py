@@ -1,9 +1,8 @@
 """GetObject: one unranged request tells size, ETag and checksum; a large body is shared out among ranged ones.
 
-The first stream goes on as the first part or parts, and is cut where the others begin. Every later range carries
-If-Match, so the result is one object or an error, never a mixture. A large body whose head does not tell its length (a
-proxy has put it into chunks) is given up: the Content-Range of a range of one byte tells the size, then all comes by
-ranges.
+The first stream goes on as the first part, and is cut where the others begin. Every later range carries If-Match, so
+the result is one object or an error, never a mixture. A large body whose head does not tell its length (a proxy has put
+it into chunks) is given up: the Content-Range of a range of one byte tells the size, then all comes by ranges.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from fastdatastore import errors
 from fastdatastore.engine import integrity, plan
+from fastdatastore.engine.concurrency import Controller
 from fastdatastore.engine.job import Job, RetryRequest
 from fastdatastore.engine.planes.local import local as _native
 from fastdatastore.engine.request import Request, version_query
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 # A body up to this size comes back with its head, without another turn through Python.
 INLINE_MAX = 256 << 10
+
+# Parts of the largest object that one stream fetches alone: at the end of many, others would wait for it.
+ALONE_MAX = 4
 
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 
@@ -78,7 +81,7 @@ class GetJob(Job):
         sink: Sink,
         *,
         part_size: int,
-        streams: int,
+        slots: Controller,
         byte_range: ByteRange | None = None,
         version_id: str = "",
     ) -> None:
@@ -89,7 +92,7 @@ class GetJob(Job):
         self.content = memoryview(b"")
         self._sink = sink
         self._part_size = part_size
-        self._streams = streams
+        self._slots = slots
         self._range = byte_range
         self._query = version_query(version_id)
         self._asked = False
@@ -196,14 +199,21 @@ class GetJob(Job):
         size = report.content_length or 0
         self._learn(request, report, size)
         self._sink.open(size)
-        part_size = plan.part_size_for(size, self._part_size)
-        count = -(-size // part_size)
-        # The first stream is one of several of equal share; into a file it takes one part, through recycled memory.
-        share = -(-count // self._streams) if self._sink.in_place else 1
-        first = min(size, share * part_size)
+        part_size = plan.part_size_for(size, plan.in_whole_rounds(size, self._part_size, self._slots.limit))
+        first = size if self._takes_all(size) else min(size, part_size)
         self._todo = plan.parts(first, size, part_size)[::-1]
         request.part = 1
         return self._sink.target(0, first), integrity.ALGORITHMS[self._algorithm]
+
+    def _takes_all(self, size: int) -> bool:
+        """Whether the first stream goes on to the end; else it is one part of many, and its connection is cut off.
+
+        A longer share than a part would not spare the connection, and the others might end up waiting for it. But
+        where there is no slot for others, to cut would only cost. (Into a file all goes by parts, through recycled
+        memory.)
+        """
+        others = self._slots.room() - 1
+        return self._sink.in_place and size <= ALONE_MAX * self._part_size and others <= 0
 
     def on_answer(self, request: Request, report: Report) -> None:
         if report.status == 416:

@@ -27,7 +27,7 @@ class Job:
     Attributes:
         done: The result is there and nothing more is to be sent.
         in_flight: Its requests that are on the way; kept by the driver.
-        error: Why the job failed.
+        error: Why the job failed: a FastDatastoreError, or what a user's file or stream has raised.
         attempts, retries: Of all its requests.
         began, ended: time.monotonic() of the first request and of the end.
         verified_by: How the bytes were verified: "crc64nvme", "length", …; "" where no bytes are concerned.
@@ -42,7 +42,7 @@ class Job:
         self.bucket = bucket
         self.key = key
         self.done = False
-        self.error: FastDatastoreError | None = None
+        self.error: Exception | None = None
         self.attempts = 0
         self.retries = 0
         self.in_flight: set[Request] = set()

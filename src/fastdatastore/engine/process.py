@@ -41,7 +41,9 @@ def result_memory() -> ResultMemory:
 
 
 def _close() -> None:
-    for each in _planes.values():
+    with _lock:  # threads that outlive the interpreter's end may still be at it
+        open_ones = list(_planes.values())
+    for each in open_ones:
         each.close()
 
 

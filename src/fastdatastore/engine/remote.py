@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 from fastdatastore.auth.credentials import CredentialProvider, Credentials
 from fastdatastore.auth.endpoint import Address, EndpointConfig
 from fastdatastore.config import Settings
-from fastdatastore.engine import planes
+from fastdatastore.engine import endpoints, planes
 from fastdatastore.engine.budget import RetryBudget
 from fastdatastore.engine.concurrency import Concurrency
+from fastdatastore.engine.endpoints import Learnt
 from fastdatastore.engine.pacing import Pacer
 from fastdatastore.engine.request import Pairs, Request
 from fastdatastore.engine.throttle import Throttle
@@ -34,7 +35,7 @@ class Remote:
         plane: The module that makes the attempts.
         concurrency, pacer, retry_budget: What all calls of the client share.
         has_answered: There has been an HTTP reply, whatever it said.
-        checksums: Whether the server keeps x-amz-checksum-*: None until a reply has shown it. Never keyed by brand.
+        limits: What the endpoint takes of an upload.
     """
 
     def __init__(self, endpoint: EndpointConfig, credentials: CredentialProvider, settings: Settings) -> None:
@@ -43,7 +44,7 @@ class Remote:
         address = endpoint.address("")
         self.is_tls = address.tls
         self.plane = planes.select(f"{'https' if address.tls else 'http'}://{address.host_header}")
-        self.checksums: bool | None = None
+        self.limits = endpoints.limits_of(address.host)
         self.has_answered = False
         self._first_patience = min(FIRST_PATIENCE, settings.stall_timeout)
         self._credentials = credentials
@@ -54,11 +55,13 @@ class Remote:
         self._lock = threading.Lock()
         self._hosts: dict[str, _native.Endpoint] = {}
         self._buckets: dict[str, tuple[_native.Endpoint, Address]] = {}
+        self._learnt: dict[str, Learnt] = {}  # by bucket
         self._signers: dict[str, tuple[Credentials, _native.Credentials]] = {}  # by region
 
     def __repr__(self) -> str:
-        checksums = {None: "unknown", True: "kept", False: "not kept"}[self.checksums]
-        return f"<Remote {self.endpoint} | checksums {checksums}>"
+        words = {None: "unknown", True: "kept", False: "not kept"}
+        checksums = ", ".join(f"{bucket}: {words[learnt.checksums]}" for bucket, learnt in list(self._learnt.items()))
+        return f"<Remote {self.endpoint} | checksums {checksums or 'unknown'}>"
 
     def _learn_anew(self) -> None:
         settings = self.settings
@@ -76,13 +79,17 @@ class Remote:
     def check_fork(self) -> None:
         """In a forked child: forgets the parent's requests in flight, which would be counted for ever."""
         if self._pid != os.getpid():
-            self._pid = os.getpid()
             self._lock = threading.Lock()
             self._learn_anew()
+            self._pid = os.getpid()  # last: another thread of the child must not go on with what is the parent's
 
     def throttle(self, bucket: str) -> Throttle:
         """What is known of a bucket's request rate."""
         return self._throttles.get(bucket) or self._throttles.setdefault(bucket, Throttle())
+
+    def learnt(self, bucket: str) -> Learnt:
+        """What replies have shown of a bucket."""
+        return self._learnt.get(bucket) or self._learnt.setdefault(bucket, Learnt())
 
     def snapshot(self) -> Credentials:
         """The credentials that requests are signed with now."""
@@ -116,7 +123,7 @@ class Remote:
         request.signed_by = snapshot
         patience = request.patience or (0.0 if self.has_answered else self._first_patience)
         # Over plain HTTP a body that the server does not check by a CRC is protected by its signed hash.
-        request.signed_payload = not self.is_tls and self.checksums is not True
+        request.signed_payload = not self.is_tls and self.learnt(request.bucket).checksums is not True
         return (
             request,
             endpoint,

@@ -73,6 +73,7 @@ _BY_CODE: dict[str, type[errors.S3Error]] = {
     "RequestTimeTooSkewed": errors.BadCredentials,
     "InvalidRange": errors.InvalidRange,
     "PreconditionFailed": errors.Modified,
+    "ConditionalRequestConflict": errors.Modified,
     **dict.fromkeys(_DAMAGED_CODES, errors.IntegrityError),
 }
 _BY_STATUS: dict[int, type[errors.S3Error]] = {

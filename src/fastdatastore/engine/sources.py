@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Protocol
 
 from fastdatastore.engine.bytesview import bytes_of
 from fastdatastore.engine.planes.local import local as _native
-from fastdatastore.errors import LocalFileError, LocalFileNotFound, SourceChanged
+from fastdatastore.errors import ConfigurationError, LocalFileError, LocalFileNotFound, SourceChanged
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
+
+
+_CRC_STEP = 16 << 20
 
 
 class Source(Protocol):
@@ -25,6 +28,15 @@ class Source(Protocol):
     def check_unchanged(self) -> None: ...
 
     def close(self) -> None: ...
+
+
+def whole_crc(source: Source) -> int:
+    """The CRC of all of it, read piece by piece."""
+    crc = 0
+    for offset in range(0, source.size, _CRC_STEP):
+        length = min(_CRC_STEP, source.size - offset)
+        crc = _native.crc(_native.CRC64NVME, source.part(offset, length), crc)
+    return crc
 
 
 class MemorySource:
@@ -49,7 +61,7 @@ class FileSource:
 
     def __init__(self, pool: _native.BufferPool, path: Path) -> None:
         self._pool = pool
-        self._path = path
+        self._path = path.absolute()  # the working directory may change meanwhile
         try:
             self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
             self._stat = os.fstat(self._fd)
@@ -82,6 +94,12 @@ class FileSource:
         before = self._stat
         if (now.st_size, now.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
             raise SourceChanged(f"{self._path} changed while it was uploaded; upload it again when it is at rest")
+        try:
+            there = self._path.stat()
+        except OSError:  # removed: what was read is what it was
+            return
+        if (there.st_dev, there.st_ino) != (before.st_dev, before.st_ino):
+            raise SourceChanged(f"{self._path} was replaced while it was uploaded; upload it again when it is at rest")
 
     def close(self) -> None:
         if self._fd >= 0:
@@ -90,9 +108,14 @@ class FileSource:
 
 
 class FileObjectSource:
-    """A seekable binary file object, read from its start; parts are read into recycled memory."""
+    """A seekable binary file object, read from its start; parts are read into recycled memory.
+
+    What its methods raise goes to the user as it is.
+    """
 
     def __init__(self, pool: _native.BufferPool, file: RawIOBase | BufferedIOBase) -> None:
+        if file.closed:
+            raise ConfigurationError(f"{file!r} is closed; give one that is open")
         self._pool = pool
         self._file = file
         self.size = file.seek(0, os.SEEK_END)
@@ -103,6 +126,8 @@ class FileObjectSource:
         at = 0
         while at < length:
             got = self._file.readinto(view[at:])
+            if got is None:
+                raise ConfigurationError(f"{self._file!r} does not wait for its bytes; make it blocking")
             if not got:
                 raise SourceChanged(f"{self._file!r} gave {at:,} of {length:,} bytes; do not touch it meanwhile")
             at += got

@@ -32,7 +32,8 @@ class AsyncS3(Face):
     Takes the arguments of S3. Sockets never make the event loop wait. What does is short: files are read and written
     by parts of about 8 MiB, and `S3Object.path` writes the whole result when it is first asked for (for a large one
     take `asyncio.to_thread`). A verb that is cancelled leaves nothing behind: its requests are called off, its uploads
-    aborted, its memory let go, which may take up to half a second.
+    aborted, its memory let go, which may take up to half a second. There is no put_stream, whose reads would make the
+    event loop wait: take `asyncio.to_thread(s3.put_stream, …)` with an S3.
     """
 
     async def __aenter__(self) -> AsyncS3:
@@ -181,30 +182,36 @@ class AsyncS3(Face):
         content_type: str | None = None,
         metadata: Mapping[str, Any] | None = None,
         *,
+        resume: bool = False,
         progress: Wish = None,
     ) -> StoredURL:
-        """Stores one object and returns its URL; see S3.put. `obj` must not be changed before it is stored."""
-        return await self._run(put.put(self._context, key, obj, overwrite, content_type, metadata), progress)
+        """Stores one object and returns its URL; see S3.put. `obj` must not be changed before it is stored.
+
+        With `resume` the event loop waits while the parts that are there already are read again and compared.
+        """
+        return await self._run(put.put(self._context, key, obj, overwrite, content_type, metadata, resume), progress)
 
     async def put_many(
         self,
         key_objs: Iterable[tuple[str, Value] | S3PutObject],
         overwrite: bool = True,
         *,
+        resume: bool = False,
         progress: Wish = None,
     ) -> list[tuple[str, str]]:
         """Stores many objects at once and returns (key, url) of those that were stored; see S3.put_many."""
-        return await self._run(put.put_many(self._context, key_objs, overwrite), progress)
+        return await self._run(put.put_many(self._context, key_objs, overwrite, resume), progress)
 
     async def put_files(
         self,
         key_paths: Iterable[tuple[str, str | os.PathLike[str]] | S3PutObject],
         overwrite: bool = True,
         *,
+        resume: bool = False,
         progress: Wish = None,
     ) -> list[tuple[str, str]]:
         """Stores local files, given by their paths; see S3.put_files."""
-        return await self._run(put.put_files(self._context, key_paths, overwrite), progress)
+        return await self._run(put.put_files(self._context, key_paths, overwrite, resume), progress)
 
     async def copy(
         self,

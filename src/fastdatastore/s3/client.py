@@ -8,6 +8,7 @@ from contextlib import closing
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from fastdatastore.engine.streams import Streamable
 from fastdatastore.progress.meter import Meter
 from fastdatastore.progress.show import Wish, metered
 from fastdatastore.s3.face import Face
@@ -247,6 +248,7 @@ class S3(Face):
         content_type: str | None = None,
         metadata: Mapping[str, Any] | None = None,
         *,
+        resume: bool = False,
         progress: Wish = None,
     ) -> StoredURL:
         """Stores one object and returns its URL: a str that also has the `version_id` and `etag` of what was stored.
@@ -256,14 +258,42 @@ class S3(Face):
                 its start, closed afterwards).
             overwrite: False leaves an object that is there as it is.
             metadata: A JSON-able dict that `S3Object.metadata` gives back.
+            resume: Go on with a multipart upload of the same bytes that was left behind, by a process that was killed
+                or by a put with `resume` that was interrupted or lost its connection. Parts that are there are compared
+                and not sent again. Content type and metadata stay those that the upload was begun with. Never while
+                another process is putting the same key.
         """
-        return self._run(put.put(self._context, key, obj, overwrite, content_type, metadata), progress)
+        return self._run(put.put(self._context, key, obj, overwrite, content_type, metadata, resume), progress)
+
+    def put_stream(
+        self,
+        key: str | None,
+        stream: Streamable,
+        overwrite: bool = True,
+        content_type: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        *,
+        progress: Wish = None,
+    ) -> StoredURL:
+        """Stores what can be read but once and whose length is not known; returns its URL as `put` does.
+
+        It is read in the calling thread, in blocks that grow with what has come (docs/design.md), of which as many are
+        in memory as may be on the way, at most FDS_MEMORY_CEILING. If it raises, that very exception comes out, and
+        nothing is stored. A pipe ends in the same way whether its writer is done or has died: that is the caller's to
+        find out.
+
+        Args:
+            stream: A binary file object such as a pipe (from where it stands; it is not closed), or an iterable of
+                bytes-like objects such as a generator.
+        """
+        return self._run(put.put_stream(self._context, key, stream, overwrite, content_type, metadata), progress)
 
     def put_many(
         self,
         key_objs: Iterable[tuple[str, Value] | S3PutObject],
         overwrite: bool = True,
         *,
+        resume: bool = False,
         progress: Wish = None,
     ) -> list[tuple[str, str]]:
         """Stores many objects at once; returns (key, url) of those that were stored, in the order given. See `put`.
@@ -272,17 +302,18 @@ class S3(Face):
         looked at wholly before anything is sent. If a key comes twice, the outcome is that of putting one after the
         other. File objects are read from where they stand, and left open.
         """
-        return self._run(put.put_many(self._context, key_objs, overwrite), progress)
+        return self._run(put.put_many(self._context, key_objs, overwrite, resume), progress)
 
     def put_files(
         self,
         key_paths: Iterable[tuple[str, str | os.PathLike[str]] | S3PutObject],
         overwrite: bool = True,
         *,
+        resume: bool = False,
         progress: Wish = None,
     ) -> list[tuple[str, str]]:
         """Stores local files, given by their paths; returns (key, url) as `put_many` does."""
-        return self._run(put.put_files(self._context, key_paths, overwrite), progress)
+        return self._run(put.put_files(self._context, key_paths, overwrite, resume), progress)
 
     # ---- copy ----
 

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import _thread
 import logging
 import os
 from functools import cache
@@ -73,6 +74,12 @@ def _native() -> ModuleType | ImportError:
 
 
 def _portable(why: str) -> ModuleType:
+    # Not where a subinterpreter has a GIL of its own. No module of the stable ABI 3.11 can say that it serves those.
+    if not getattr(_thread, "daemon_threads_allowed", lambda: True)():
+        raise ConfigurationError(
+            "fastdatastore does not run in an isolated subinterpreter: use it in the main interpreter, or in one that "
+            "shares its GIL"
+        )
     if find_spec("aiobotocore") is None:
         raise ConfigurationError(
             f"the portable data plane is needed ({why}) and aiobotocore is not installed; "

@@ -1,4 +1,4 @@
-"""put, put_many, put_files: uploads from memory, files and file objects."""
+"""put, put_many, put_files: uploads from memory, files and file objects; put_stream: of what can be read but once."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from fastdatastore import errors
 from fastdatastore.engine.head import HeadJob
-from fastdatastore.engine.put import PutJob
+from fastdatastore.engine.put import PutJob, PutStreamJob
 from fastdatastore.engine.request import Pairs
+from fastdatastore.engine.streams import Streamable
 from fastdatastore.s3.context import Context
 from fastdatastore.s3.objects import USER_ATTRIBUTES, S3PutObject
 from fastdatastore.s3.roots import Place
@@ -56,38 +57,59 @@ def put(
     overwrite: bool,
     content_type: str | None,
     metadata: Mapping[str, Any] | None,
+    resume: bool,
 ) -> Steps[StoredURL]:
     name = name_of(key)
     content = _content(name, obj)
     upload = Upload(name or "", at.root.place(name), content, _headers(at, content_type, metadata, None))
-    if not overwrite and (yield from _existing([upload])):
+    if not overwrite and (yield from _existing([upload.place])):
         return StoredURL(upload.place.url)
-    job = _job(at, upload)
+    return (yield from _store(upload.place, _job(at, upload, resume)))
+
+
+def _store(place: Place, job: PutJob | PutStreamJob) -> Steps[StoredURL]:
     yield Step([job])
-    return StoredURL(upload.place.url, job.version_id or None, job.etag or None)
+    return StoredURL(place.url, job.version_id or None, job.etag or None)
 
 
-def put_many(at: Context, key_objs: Iterable[Any], overwrite: bool) -> Steps[list[tuple[str, str]]]:
-    return (yield from _put_all(at, key_objs, _of_value, overwrite))
+def put_stream(
+    at: Context,
+    key: str | None,
+    stream: Streamable,
+    overwrite: bool,
+    content_type: str | None,
+    metadata: Mapping[str, Any] | None,
+) -> Steps[StoredURL]:
+    place = at.root.place(name_of(key))
+    headers = _headers(at, content_type, metadata, None)
+    if not overwrite and (yield from _existing([place])):
+        return StoredURL(place.url)
+    return (yield from _store(place, at.client.put_stream(place.bucket, place.key, stream, headers)))
 
 
-def put_files(at: Context, key_paths: Iterable[Any], overwrite: bool) -> Steps[list[tuple[str, str]]]:
-    return (yield from _put_all(at, key_paths, _of_file, overwrite))
+def put_many(at: Context, key_objs: Iterable[Any], overwrite: bool, resume: bool) -> Steps[list[tuple[str, str]]]:
+    return (yield from _put_all(at, key_objs, _of_value, overwrite, resume))
 
 
-def _put_all(at: Context, rows: Iterable[Any], check: Check, overwrite: bool) -> Steps[list[tuple[str, str]]]:
+def put_files(at: Context, key_paths: Iterable[Any], overwrite: bool, resume: bool) -> Steps[list[tuple[str, str]]]:
+    return (yield from _put_all(at, key_paths, _of_file, overwrite, resume))
+
+
+def _put_all(
+    at: Context, rows: Iterable[Any], check: Check, overwrite: bool, resume: bool
+) -> Steps[list[tuple[str, str]]]:
     uploads: Iterable[Upload] = (check(at, row) for row in rows)
     if isinstance(rows, Sequence):
         uploads = list(uploads)  # a wrong one is said before anything is sent
     stored: list[tuple[str, str]] = []
     if overwrite:
         for wave in _waves(iter(uploads), sys.maxsize):
-            yield Step(_jobs(at, wave, stored), count=counted(rows))
+            yield Step(_jobs(at, wave, stored, resume), count=counted(rows))
         return stored
     for wave in _waves(iter(uploads), BATCH):
         batch = list(wave)
-        there = yield from _existing(batch)
-        yield Step(_jobs(at, [upload for upload in batch if upload.place.url not in there], stored))
+        there = yield from _existing([upload.place for upload in batch])
+        yield Step(_jobs(at, [upload for upload in batch if upload.place.url not in there], stored, resume))
     return stored
 
 
@@ -110,19 +132,19 @@ def _waves(uploads: Iterator[Upload], most: int) -> Iterator[Iterator[Upload]]:
         yield wave()
 
 
-def _jobs(at: Context, uploads: Iterable[Upload], stored: list[tuple[str, str]]) -> Iterator[PutJob]:
+def _jobs(at: Context, uploads: Iterable[Upload], stored: list[tuple[str, str]], resume: bool) -> Iterator[PutJob]:
     """Jobs made one by one, so that of what is generated only what is on its way is in memory."""
     for upload in uploads:
         stored.append((upload.key, upload.place.url))
-        yield _job(at, upload)
+        yield _job(at, upload, resume)
 
 
-def _job(at: Context, upload: Upload) -> PutJob:
-    return at.client.put(upload.place.bucket, upload.place.key, upload.content, upload.headers)
+def _job(at: Context, upload: Upload, resume: bool) -> PutJob:
+    return at.client.put(upload.place.bucket, upload.place.key, upload.content, upload.headers, resume=resume)
 
 
-def _existing(uploads: list[Upload]) -> Steps[set[str]]:
-    jobs = {upload.place.url: HeadJob(upload.place.bucket, upload.place.key) for upload in uploads}
+def _existing(places: list[Place]) -> Steps[set[str]]:
+    jobs = {place.url: HeadJob(place.bucket, place.key) for place in places}
     yield Step(list(jobs.values()), missing_ok=True, moves=False)
     return {url for url, job in jobs.items() if job.error is None}
 
@@ -202,8 +224,12 @@ def _content(key: str | None, value: Any) -> Buffer | RawIOBase | BufferedIOBase
         except UnicodeEncodeError as error:
             raise errors.InvalidObject(f"the text for {key!r} is not valid Unicode: {error.reason}") from None
     if isinstance(value, (RawIOBase, BufferedIOBase)):
+        if value.closed:
+            raise errors.InvalidObject(f"the file object for {key!r} is closed; give one that is open")
         if not (value.readable() and value.seekable()):
-            raise errors.InvalidObject(f"the file object for {key!r} must be readable and seekable")
+            raise errors.InvalidObject(
+                f"the file object for {key!r} must be readable and seekable; put_stream takes what can't be sought"
+            )
         return value
     try:
         memoryview(value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from .errors import ServerStartFailed
 from .launch import Launch, launch
@@ -13,10 +13,20 @@ from .ports import HOST
 from .processes import log_excerpt
 from .running import RunningServer
 
-__all__ = ["NAME", "executable", "start", "why_unavailable"]
+__all__ = ["NAME", "Traffic", "executable", "start", "traffic", "why_unavailable"]
 
 NAME = "null"
+_PROCESS = "nullserver"
 _ANNOUNCEMENT = f"listening {HOST}:"
+_REPORT = "moved "
+
+
+class Traffic(NamedTuple):
+    """What it had moved at a moment of `time.monotonic()`: bytes of bodies, sent to and received from clients."""
+
+    time: float
+    sent: int
+    received: int
 
 
 def executable() -> Path:
@@ -45,6 +55,7 @@ def start(
     mode: Literal["store", "fixed", "sink"] = "store",
     object_size: int | None = None,
     memory_limit: int | None = None,
+    part_min: int | None = None,
     latency_ms: float = 0,
     jitter_ms: float = 0,
     down_mb_per_s: float = 0,
@@ -55,6 +66,7 @@ def start(
     fail_percent: float = 0,
     seed: int = 0,
     idle_close_ms: float = 0,
+    report_ms: int = 0,
 ) -> RunningServer:
     """Starts it; takes milliseconds.
 
@@ -69,6 +81,7 @@ def start(
         mode: `store` keeps objects in memory, `fixed` answers GETs with a pattern, `sink` swallows PUTs.
         object_size: size of every object of `fixed`, in bytes.
         memory_limit: for the objects of `store`, in bytes.
+        part_min: least size of every part of an upload but its last, in bytes; S3's is 5 MiB.
         latency_ms: least time from a request's last byte to its reply's first, in milliseconds.
         jitter_ms: up to so much more, evenly distributed, in milliseconds.
         down_mb_per_s: to each connection, in MB/s (10^6 bytes a second).
@@ -79,6 +92,7 @@ def start(
         fail_percent: this share of the requests, chosen at random, is answered 500 InternalError.
         seed: of everything random: below 10^15.
         idle_close_ms: a connection without a request for so long, after one, is closed; in milliseconds.
+        report_ms: how often it notes what it has moved, for `traffic`, in milliseconds; 0: never.
     """
 
     shaping = {
@@ -109,15 +123,19 @@ def start(
                 argv += [option, f"{value:f}"]
         if per_prefix:
             argv.append("--per-prefix")
+        if report_ms:
+            argv += ["--report-ms", str(report_ms)]
         if object_size is not None:
             argv += ["--object-size", str(object_size)]
         if memory_limit is not None:
             argv += ["--memory-limit", str(memory_limit)]
+        if part_min is not None:
+            argv += ["--part-min", str(part_min)]
         if started.certificate:
             argv += ["--cert", started.certificate.cert_file, "--key", started.certificate.key_file]
-        started.processes.spawn("nullserver", argv, hold_stdin=True)
-        log = started.processes.log("nullserver")
-        started.wait("nullserver", lambda: _announced(log) is not None)
+        started.processes.spawn(_PROCESS, argv, hold_stdin=True)
+        log = started.processes.log(_PROCESS)
+        started.wait(_PROCESS, lambda: _announced(log) is not None)
         port = _announced(log)
         if port is None:
             raise ServerStartFailed(f"it did not say where it listens:\n{log_excerpt(log)}")
@@ -134,9 +152,23 @@ def start(
     )
 
 
+def traffic(server: RunningServer) -> list[Traffic]:
+    """What a null server that was started with `report_ms` has noted so far, oldest first."""
+    noted = []
+    for line in _lines(server.processes.log(_PROCESS)):
+        if line.startswith(_REPORT) and line.endswith("\n"):
+            moment, sent, received = line.removeprefix(_REPORT).split()
+            noted.append(Traffic(float(moment), int(sent), int(received)))
+    return noted
+
+
+def _lines(log: Path) -> list[str]:
+    return log.read_text(errors="replace").splitlines(keepends=True)
+
+
 def _announced(log: Path) -> int | None:
     """The port in its first line of output, once that is whole."""
-    for line in log.read_text(errors="replace").splitlines(keepends=True):
+    for line in _lines(log):
         port = line.removeprefix(_ANNOUNCEMENT).rstrip("\n")
         if line.startswith(_ANNOUNCEMENT) and line.endswith("\n") and port.isdigit():
             return int(port)

@@ -1,0 +1,89 @@
+"""PutObject: the whole object in one request."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fastdatastore.engine import integrity
+from fastdatastore.engine.integrity import PREFERRED
+from fastdatastore.engine.planes.local import local as _native
+from fastdatastore.engine.put.guard import Guard
+from fastdatastore.engine.put.upload import CRC, Upload, check_body, crc_metadata, look_request
+from fastdatastore.engine.request import Request
+from fastdatastore.engine.sources import Source
+
+if TYPE_CHECKING:
+    from fastdatastore._native import Report
+
+
+class Single:
+    """The phase of an object that is small."""
+
+    __slots__ = ("_crc", "_guard", "_looks_after", "_next", "_source", "_upload")
+
+    def __init__(self, upload: Upload, source: Source) -> None:
+        upload.size = source.size
+        self._upload = upload
+        self._source = source
+        self._guard = Guard(upload, "PutObject")
+        self._crc: int | None = None  # that went with it as metadata
+        self._looks_after = False
+        self._next: Request | None = look_request(upload) if self._guard.wants_look else self._put()
+
+    def next_request(self) -> Request | None:
+        request, self._next = self._next, None
+        return request
+
+    def _put(self) -> Request:
+        upload = self._upload
+        body = self._source.part(0, self._source.size)
+        self._source.check_unchanged()
+        headers = upload.headers + self._guard.headers
+        if upload.learnt.checksums is not True or upload.condition:
+            self._crc = _native.crc(CRC, body)
+            headers += crc_metadata(self._crc)
+        return Request(
+            upload,
+            "PutObject",
+            "PUT",
+            upload.bucket,
+            upload.key,
+            headers=headers,
+            body=body,
+            upload_crc=CRC,
+            expected=self._guard.refusals,
+        )
+
+    def on_answer(self, request: Request, report: Report) -> None:
+        if request.method == "HEAD":
+            self._looked(request, report)
+        elif report.status in self._guard.refusals:
+            self._guard.on_refusal(request, report)
+            self._looks_after = True
+            self._next = look_request(self._upload)
+        else:
+            self._stored(request, report)
+
+    def _looked(self, request: Request, report: Report) -> None:
+        if not self._looks_after:
+            self._guard.before(request, report)
+            self._next = self._put()
+        elif self._guard.after(report):
+            found = integrity.expected_of(report.headers)
+            self._upload.stored(
+                report.headers.get("etag", ""),
+                by_checksum=found == integrity.Expected(PREFERRED, self._crc or 0, PREFERRED),
+                signed=request.signed_payload,
+            )
+        else:
+            self._next = self._put()
+
+    def _stored(self, request: Request, report: Report) -> None:
+        kept = check_body(request, report)
+        if self._upload.size:
+            self._upload.learnt.checksums = kept
+            if not kept and self._crc is None:
+                # The server was known to keep checksums, and has not: once more, with what protects it all the same.
+                self._next = self._put()
+                return
+        self._upload.stored(report.headers.get("etag", ""), by_checksum=kept, signed=request.signed_payload)
