@@ -22,7 +22,7 @@ Copies files and objects below SOURCE that are missing below TARGET, that have
 another size there, or that are newer than there (by the second; a file that
 is downloaded gets the time of its object). With --delete what is below TARGET
 only is deleted at the end, unless nothing at all was found below SOURCE or it
-could not be read. The names below TARGET are kept in memory, about 250 bytes
+could not be read. The names below TARGET are kept in memory, about 300 bytes
 each.
 """
 _EXAMPLES = """\
