@@ -202,10 +202,19 @@ class ConnectError(S3Error):
     hint = "check the endpoint (AWS_ENDPOINT_URL), its port and the network"
 
 
+class ProxyError(S3Error, ConfigurationError):
+    """The HTTP proxy that the environment names refuses to pass requests on."""
+
+    hint = "check the user and password in HTTPS_PROXY or HTTP_PROXY, or name the endpoint's host in NO_PROXY"
+
+
 class TlsError(S3Error):
     """The TLS handshake failed; above all, a certificate that does not verify."""
 
-    hint = "give the certificate authority's file in AWS_CA_BUNDLE, or check the endpoint's name"
+    hint = (
+        "give the certificate authority's file in AWS_CA_BUNDLE, or check the endpoint: its name, its port, and that "
+        "it speaks https:// at all"
+    )
 
 
 class ConnectionLost(S3Error):

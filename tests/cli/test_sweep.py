@@ -25,6 +25,7 @@ def _uploads(s3: object, bucket: str) -> list[str]:
     return sorted(upload["Key"] for upload in listed.get("Uploads", ()))
 
 
+@pytest.mark.fault(50)
 def test_fds_sweep(fds: Fds, s3_server: RunningServer, bucket: str) -> None:
     s3 = s3_server.client()
     # MinIO lists the uploads of a whole key only, not of a prefix: so the prefix is the bucket.

@@ -19,6 +19,7 @@ from tests.support.scripted_server import Received, Reply, ScriptedServer
 CONTENT = random.Random(9).randbytes(26 * MIB + 5)
 
 
+@pytest.mark.fault(55)
 @pytest.mark.parametrize(
     ("host", "limits"),
     [
@@ -95,6 +96,7 @@ def test_an_object_is_cut_into_as_many_parts_as_the_endpoint_takes(
     assert uploads.parts == {1: 9 * MIB, 2: 9 * MIB, 3: 8 * MIB + 5}
 
 
+@pytest.mark.fault(55)
 def test_parts_are_as_large_as_the_endpoint_wants_them(
     monkeypatch: pytest.MonkeyPatch, url: str, uploads: Uploads
 ) -> None:
@@ -124,6 +126,7 @@ def test_the_parts_of_a_stream_are_equal_where_they_must_be(
     assert list(uploads.parts.values()).count(5 * MIB) == 5
 
 
+@pytest.mark.fault(48)
 def test_the_parts_of_a_stream_grow(monkeypatch: pytest.MonkeyPatch, url: str, uploads: Uploads) -> None:
     monkeypatch.setattr("fastdatastore.engine.plan.STREAM_STEPS", 10_000)  # a step for each part
     client = client_at(url)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
 import random
 import re
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from email.utils import formatdate
 from typing import Any
 from xml.sax.saxutils import escape
 
@@ -15,14 +18,15 @@ import pytest
 
 from fastdatastore import errors
 from fastdatastore.auth.credentials import CredentialProvider, Credentials
-from fastdatastore.config import MIB
+from fastdatastore.auth.endpoint import EndpointConfig
+from fastdatastore.config import MIB, Settings
 from fastdatastore.engine import integrity
 from fastdatastore.engine.client import Client
 from fastdatastore.engine.get import ByteRange, GetJob
 from fastdatastore.engine.head import HeadJob
 from fastdatastore.engine.listing import ListJob
 from fastdatastore.engine.put import PutJob
-from tests.support.clients import client_at
+from tests.support.clients import FixedCredentials, client_at
 from tests.support.scripted_server import Received, Reply, Script, ScriptedServer, StoredObject, error_reply, in_turn
 
 LARGE = random.Random(5).randbytes(12 * MIB + 7)
@@ -64,6 +68,7 @@ def at_first(fault: Reply, then: Script, times: int = 1, where: Callable[[Receiv
 # ---- refused, then answered ----
 
 
+@pytest.mark.fault(29)
 @pytest.mark.parametrize(
     "fault",
     [
@@ -100,6 +105,7 @@ def test_throttling_is_survived_until_the_attempts_are_used_up() -> None:
         assert caught.value.request_id == "req-1"
 
 
+@pytest.mark.fault(22)
 @pytest.mark.parametrize(
     ("fault", "error"),
     [
@@ -141,6 +147,7 @@ def test_a_half_dead_server_loses_nothing() -> None:
 # ---- bodies that end early ----
 
 
+@pytest.mark.fault(6)
 @pytest.mark.parametrize("stop", [1, 1000, PART - 1, 3 * MIB])
 def test_a_body_cut_short_goes_on_where_it_stopped(stop: int) -> None:
     stored = StoredObject(LARGE, headers=checksum(LARGE))
@@ -158,6 +165,17 @@ def test_a_body_cut_short_goes_on_where_it_stopped(stop: int) -> None:
         assert all(r.headers["if-match"] == '"e1"' for r in server.requests[1:])
 
 
+@pytest.mark.fault(54)
+def test_parts_are_asked_for_by_their_range_never_by_their_number() -> None:
+    # Ceph answers ?partNumber= with the part's own ETag, which no If-Match with the object's can meet.
+    stored = StoredObject(LARGE, '"d41d8cd98f00b204e9800998ecf8427e-3"')
+    with ScriptedServer(stored.get) as server:
+        assert get(server.url).content.tobytes() == LARGE
+        assert all(received.query == {} for received in server.requests)
+        assert {received.headers["if-match"] for received in server.requests[1:]} == {stored.etag}
+
+
+@pytest.mark.fault(7)
 def test_a_ranged_part_cut_short_twice_goes_on_twice() -> None:
     stored = StoredObject(LARGE, headers=checksum(LARGE))
     stops = {PART: 1000, PART + 1000: 2000}
@@ -174,6 +192,7 @@ def test_a_ranged_part_cut_short_twice_goes_on_twice() -> None:
         assert firsts == [PART, PART + 1000, PART + 3000]
 
 
+@pytest.mark.fault(8)
 def test_more_bytes_than_announced_are_never_taken() -> None:
     stored = StoredObject(LARGE, headers=checksum(LARGE))
 
@@ -190,6 +209,7 @@ def test_more_bytes_than_announced_are_never_taken() -> None:
         assert get(server.url).content.tobytes() == LARGE
 
 
+@pytest.mark.fault(9)
 def test_a_stalled_server_is_given_up_and_asked_again() -> None:
     with ScriptedServer(at_first(Reply(hang=True), StoredObject(b"x").get)) as server:
         assert get(server.url, stall_timeout=1).content.tobytes() == b"x"
@@ -198,15 +218,30 @@ def test_a_stalled_server_is_given_up_and_asked_again() -> None:
 # ---- objects and servers that are not what they seem ----
 
 
+@pytest.mark.fault(37)
 def test_an_object_replaced_meanwhile_is_modified_never_a_mixture() -> None:
     old, new = StoredObject(LARGE), StoredObject(LARGE[::-1], '"e2"')
     with (
         ScriptedServer(lambda r: (old if r.number == 0 else new).get(r)) as server,
-        pytest.raises(errors.Modified, match="What to do: read it again"),
+        pytest.raises(errors.Modified, match=r'its ETag was "e1", now it is "e2".*What to do: read it again'),
     ):
         get(server.url)
 
 
+@pytest.mark.fault(37, 57)
+def test_an_object_deleted_in_the_middle_is_modified_too() -> None:
+    old = StoredObject(LARGE)
+
+    def script(received: Received) -> Reply:
+        if received.method == "HEAD":
+            return Reply(404)
+        return old.get(received) if received.number == 0 else error_reply(412, "PreconditionFailed")
+
+    with ScriptedServer(script) as server, pytest.raises(errors.Modified, match=r'its ETag was "e1", it is gone now'):
+        get(server.url)
+
+
+@pytest.mark.fault(26)
 def test_a_part_of_the_wrong_range_is_an_error() -> None:
     stored = StoredObject(LARGE)
 
@@ -220,12 +255,14 @@ def test_a_part_of_the_wrong_range_is_an_error() -> None:
         get(server.url)
 
 
+@pytest.mark.fault(25)
 def test_a_part_answered_by_the_whole_object_is_an_error() -> None:
     whole = Reply(200, LARGE, {"etag": '"e1"'})
     with ScriptedServer(in_turn(whole)) as server, pytest.raises(errors.ProtocolError, match="HTTP 200"):
         get(server.url)
 
 
+@pytest.mark.fault(25)
 @pytest.mark.parametrize("byte_range", [ByteRange(5, 10), ByteRange(0, 10), ByteRange(suffix=3), ByteRange(5)])
 def test_a_range_that_the_server_ignores_is_an_error(byte_range: ByteRange) -> None:
     with (
@@ -235,6 +272,7 @@ def test_a_range_that_the_server_ignores_is_an_error(byte_range: ByteRange) -> N
         get(server.url, byte_range)
 
 
+@pytest.mark.fault(26)
 @pytest.mark.parametrize(
     "content_range", ["bytes 0-9/100", "bytes 5-20/100", "bytes 5-14/10", "bytes 6-15/100", "nonsense", "bytes */100"]
 )
@@ -244,11 +282,13 @@ def test_a_range_that_is_not_the_one_asked_for_is_an_error(content_range: str) -
         get(server.url, ByteRange(5, 10))
 
 
+@pytest.mark.fault(25)
 def test_a_range_from_the_start_may_come_as_the_whole_object() -> None:
     with ScriptedServer(in_turn(Reply(200, b"0123456789"))) as server:
         assert get(server.url, ByteRange(0, 10)).content.tobytes() == b"0123456789"
 
 
+@pytest.mark.fault(56)
 @pytest.mark.parametrize("content", [b"small", LARGE], ids=["small", "large"])
 def test_corrupted_bytes_are_an_integrity_error_and_no_result(content: bytes) -> None:
     stored = StoredObject(content[:-1] + b"?", headers=checksum(content))
@@ -279,6 +319,39 @@ def test_another_region_is_signed_for_once_and_remembered() -> None:
     assert scopes == ["us-east-1", "eu-west-7", "eu-west-7"]
 
 
+def _region_of(received: Received) -> str:
+    return received.headers["authorization"].split("/")[2]
+
+
+@pytest.mark.fault(28)
+@pytest.mark.parametrize(
+    "moved",
+    [
+        replace(error_reply(301, "PermanentRedirect"), headers={"x-amz-bucket-region": "eu-west-7"}),
+        replace(error_reply(307, "TemporaryRedirect"), headers={"x-amz-bucket-region": "eu-west-7"}),
+        Reply(400, b"<Error><Code>AuthorizationHeaderMalformed</Code><Region>eu-west-7</Region></Error>"),
+    ],
+    ids=["301", "307", "AuthorizationHeaderMalformed"],
+)
+def test_all_requests_that_went_to_the_wrong_region_go_to_the_right_one(moved: Reply) -> None:
+    stored = StoredObject(b"x")
+    first = threading.Barrier(4)
+
+    def script(received: Received) -> Reply:
+        if _region_of(received) == "eu-west-7":
+            return stored.get(received)
+        first.wait(10)  # all are on their way when the first is refused
+        return moved
+
+    with ScriptedServer(script) as server:
+        client = client_at(server.url)
+        jobs = client.run_all([client.get("bucket", str(n)) for n in range(4)])
+        assert [(bytes(job.content), job.attempts) for job in jobs] == [(b"x", 2)] * 4
+        assert bytes(client.run_one(client.get("bucket", "later")).content) == b"x"
+        assert len(server.requests) == 9
+
+
+@pytest.mark.fault(28)
 def test_a_region_that_leads_nowhere_is_named() -> None:
     reply = replace(error_reply(301, "PermanentRedirect"), headers={"x-amz-bucket-region": "eu-west-7"})
     with ScriptedServer(in_turn(reply)) as server, pytest.raises(errors.InvalidRequest, match=r"eu-west-7.*AWS_REGION"):
@@ -296,9 +369,133 @@ def test_a_wrong_clock_is_set_by_the_servers_date() -> None:
     assert [date[:11] for date in dates[1:]] == ["20300101T12", "20300101T12"]
 
 
+@pytest.mark.fault(31)
+def test_all_requests_with_a_wrong_clock_are_signed_again_by_the_servers() -> None:
+    skewed = replace(error_reply(403, "RequestTimeTooSkewed"), headers={"date": "Tue, 01 Jan 2030 12:30:00 GMT"})
+    first = threading.Barrier(4)
+
+    def script(received: Received) -> Reply:
+        if received.headers["x-amz-date"].startswith("20300101"):
+            return Reply(200, b"x")
+        first.wait(10)
+        return skewed
+
+    with ScriptedServer(script) as server:
+        client = client_at(server.url)
+        jobs = client.run_all([client.get("bucket", str(n)) for n in range(4)])
+        assert [bytes(job.content) for job in jobs] == [b"x"] * 4
+        assert len(server.requests) == 8
+
+
+@pytest.mark.fault(31)
+def test_a_clock_that_was_set_right_meanwhile_is_believed_again() -> None:
+    year = "2030"
+
+    def script(received: Received) -> Reply:
+        now = time.strftime("%Y%m%d", time.gmtime()) if year == "now" else f"{year}0101"
+        if received.headers["x-amz-date"].startswith(now):
+            return Reply(200, b"x")
+        date = formatdate() if year == "now" else "Tue, 01 Jan 2030 12:30:00 GMT"
+        return replace(error_reply(403, "RequestTimeTooSkewed"), headers={"date": date})
+
+    with ScriptedServer(script) as server:
+        client = client_at(server.url)
+        client.run_one(client.get("bucket", "key"))
+        year = "now"
+        assert bytes(client.run_one(client.get("bucket", "key")).content) == b"x"
+        assert len(server.requests) == 4
+
+
+# ---- signatures that do not match ----
+
+
+def _mismatch(canonical: str = "", headers: dict[str, str] | None = None) -> Reply:
+    body = f"<Error><Code>SignatureDoesNotMatch</Code><CanonicalRequest>{escape(canonical)}</CanonicalRequest></Error>"
+    return Reply(403, body.encode(), headers or {})
+
+
+@pytest.mark.fault(30)
+@pytest.mark.parametrize(
+    ("reply", "hint"),
+    [
+        (_mismatch(), r"check AWS_SECRET_ACCESS_KEY.*nothing between here and the server rewrites"),
+        (_mismatch(headers={"date": "Tue, 01 Jan 2030 12:30:00 GMT"}), r"clock: it is [\d,]+ minutes behind"),
+        (_mismatch(headers={"via": "1.1 squid"}), r"came through a proxy \(1\.1 squid\)"),
+        (_mismatch("GET\n/bucket/key\n\nhost:inside:80\n\nhost\nHASH"), r"reached the server with 'inside:80'.*Host"),
+        (_mismatch("GET\n/v1/bucket/key\n\nhost:{host}\n\nhost\nHASH"), r"the path '/bucket/key'.*'/v1/bucket/key'"),
+    ],
+    ids=["secret", "clock", "via", "host", "path"],
+)
+def test_a_signature_that_does_not_match_is_diagnosed(reply: Reply, hint: str) -> None:
+    def script(received: Received) -> Reply:
+        return replace(reply, body=reply.body.replace(b"{host}", received.headers["host"].encode()))
+
+    with ScriptedServer(script) as server:
+        with pytest.raises(errors.BadCredentials, match=hint) as caught:
+            get(server.url)
+        assert caught.value.attempts == len(server.requests) == 1
+
+
+@pytest.mark.fault(30)
+def test_a_bucket_in_a_host_name_that_is_not_found_is_one_of_the_suspects() -> None:
+    with ScriptedServer(in_turn(_mismatch())) as server:
+        endpoint = EndpointConfig(server.url.replace("127.0.0.1", "localhost"), "us-east-1", "", "virtual")
+        client = Client(endpoint, FixedCredentials("key", "secret"), Settings(connect_timeout=2.0))
+        with pytest.raises(errors.S3Error, match="addressing_style = path"):
+            client.run_one(client.get("bucket", "key"))
+
+
+# ---- bodies that something on the way has recoded ----
+
+GZIPPED = gzip.compress(b"the object, as it is stored")
+
+
+@pytest.mark.fault(27)
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"content-encoding": "gzip", "etag": 'W/"e1"'},
+        {"content-encoding": "gzip", "etag": '"e1-gzip"'},
+        {"content-encoding": "br", "transfer-encoding": "chunked", "content-length": ""},
+        {"x-goog-stored-content-encoding": "gzip"},
+        {"warning": '214 proxy "Transformation Applied"'},
+    ],
+    ids=["weak ETag", "derived ETag", "no length", "Google", "Warning"],
+)
+@pytest.mark.parametrize("byte_range", [None, ByteRange(0, len(GZIPPED))], ids=["whole", "range"])
+def test_a_body_that_was_recoded_on_the_way_is_an_error(headers: dict[str, str], byte_range: ByteRange | None) -> None:
+    said = {"etag": '"e1"', "content-length": str(len(GZIPPED))} | headers
+    body = GZIPPED
+    if "transfer-encoding" in said:
+        del said["content-length"]
+        body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(GZIPPED), GZIPPED)
+    head = "HTTP/1.1 200 OK\r\n" + "".join(f"{name}: {value}\r\n" for name, value in said.items())
+    with ScriptedServer(in_turn(Reply(raw=head.encode() + b"\r\n" + body))) as server:
+        with pytest.raises(errors.ProtocolError, match=r"not the bytes that are stored.*compression") as caught:
+            get(server.url, byte_range)
+        assert caught.value.attempts == 1
+
+
+@pytest.mark.fault(27)
+@pytest.mark.parametrize("etag", ['"e1"', 'W/"e1"'])
+def test_a_recoded_body_never_passes_for_the_object_that_has_a_checksum(etag: str) -> None:
+    recoded = Reply(200, GZIPPED, {"content-encoding": "gzip", "etag": etag} | checksum(b"the object"))
+    with ScriptedServer(in_turn(recoded)) as server, pytest.raises(errors.IntegrityError):
+        get(server.url)
+
+
+@pytest.mark.fault(27)
+@pytest.mark.parametrize("said", [{}, checksum(GZIPPED)], ids=["no checksum", "checksum"])
+def test_an_object_that_is_stored_compressed_comes_as_it_is(said: dict[str, str]) -> None:
+    stored = Reply(200, GZIPPED, {"content-encoding": "gzip", "etag": '"e1"'} | said)
+    with ScriptedServer(in_turn(stored)) as server:
+        assert bytes(get(server.url).content) == GZIPPED
+
+
 # ---- connections ----
 
 
+@pytest.mark.fault(13)
 def test_a_connection_that_idled_too_long_costs_no_attempt() -> None:
     with ScriptedServer(in_turn(Reply(200, b"x", close=True))) as server:
         client = client_at(server.url, attempts=1)
@@ -433,6 +630,7 @@ def test_an_upload_that_fails_is_aborted(call: str, fault: Reply, error: type[er
         assert uploads.calls["abort"] == (0 if call == "create" else 1)
 
 
+@pytest.mark.fault(51)
 def test_an_abort_is_repeated_until_the_upload_is_gone() -> None:
     uploads = Uploads()
     uploads.faults["part"] = [error_reply(403, "AccessDenied")] * 20
@@ -443,6 +641,7 @@ def test_an_abort_is_repeated_until_the_upload_is_gone() -> None:
         assert (uploads.calls["abort"], uploads.calls["parts"]) == (3, 3)
 
 
+@pytest.mark.fault(51)
 def test_an_abort_that_fails_is_tried_again_and_does_not_hide_the_failure() -> None:
     uploads = Uploads()
     uploads.faults["part"] = [error_reply(403, "AccessDenied")] * 20
@@ -468,6 +667,7 @@ def test_a_complete_whose_reply_was_lost_succeeds_if_the_object_is_there() -> No
         assert job.verified_by == "crc64nvme"
 
 
+@pytest.mark.fault(47)
 @pytest.mark.parametrize("there", [checksum(b"another object"), {}], ids=["another object", "no checksum"])
 def test_a_complete_whose_reply_was_lost_fails_if_the_object_is_another(there: dict[str, str]) -> None:
     uploads = Uploads()
@@ -482,6 +682,7 @@ def test_a_complete_whose_reply_was_lost_fails_if_the_object_is_another(there: d
         put(server.url, LARGE)
 
 
+@pytest.mark.fault(59)
 def test_a_server_without_checksums_gets_the_crc_as_metadata() -> None:
     uploads = Uploads()
 
@@ -527,6 +728,7 @@ def test_pages_follow_their_tokens() -> None:
         assert _list(server.url) == ["a", "b", "c"]
 
 
+@pytest.mark.fault(44)
 @pytest.mark.parametrize(
     "pages",
     [
@@ -576,6 +778,24 @@ def _wants_new(then: Script) -> Script:
     return lambda r: then(r) if r.headers.get("x-amz-security-token") == "new-token" else expired
 
 
+@pytest.mark.fault(32)
+def test_many_requests_whose_token_has_expired_renew_it_once() -> None:
+    provider = Renewable()
+    first = threading.Barrier(4)
+    wants_new = _wants_new(StoredObject(b"x").get)
+
+    def script(received: Received) -> Reply:
+        if received.headers.get("x-amz-security-token") == "old-token":
+            first.wait(10)
+        return wants_new(received)
+
+    with ScriptedServer(script) as server:
+        client = client_at(server.url, provider, attempts=1)
+        jobs = client.run_all([client.get("bucket", str(n)) for n in range(4)])
+        assert [bytes(job.content) for job in jobs] == [b"x"] * 4
+        assert provider.renewals == 1
+
+
 @pytest.mark.parametrize("content", [b"small", LARGE], ids=["small", "large"])
 def test_an_expired_token_is_renewed_once_and_the_transfer_goes_on(content: bytes) -> None:
     provider = Renewable()
@@ -598,6 +818,17 @@ def test_a_token_that_expires_in_the_middle_of_an_upload_is_renewed() -> None:
         client = client_at(server.url, provider)
         client.run_one(client.put("bucket", "key", LARGE))
         assert uploads.content == LARGE
+
+
+@pytest.mark.fault(32)
+@pytest.mark.parametrize("code", ["ExpiredToken", "InvalidToken", "InvalidTokenId", "InvalidAccessKeyId"])
+def test_temporary_credentials_that_have_ended_are_renewed_whatever_the_server_calls_it(code: str) -> None:
+    provider = Renewable()
+    ended, stored = error_reply(403, code), StoredObject(b"x")
+    with ScriptedServer(lambda r: stored.get(r) if "NEWKEY" in r.headers["authorization"] else ended) as server:
+        client = client_at(server.url, provider)
+        assert bytes(client.run_one(client.get("bucket", "key")).content) == b"x"
+        assert provider.renewals == 1
 
 
 def test_a_token_that_cannot_be_renewed_is_an_error_at_once() -> None:

@@ -61,6 +61,7 @@ CRC64 = integrity.encode("crc64nvme", 7)
 CRC32C = integrity.encode("crc32c", 8)
 
 
+@pytest.mark.fault(58)
 @pytest.mark.parametrize(
     ("headers", "expected"),
     [

@@ -12,6 +12,7 @@ from fastdatastore.engine.endpoints import Limits
 from fastdatastore.engine.get import ByteRange
 
 
+@pytest.mark.fault(48)
 @given(st.integers(0, plan.MAX_OBJECT), st.integers(5 * MIB, 64 * MIB))
 def test_an_object_has_at_most_10_000_parts_of_at_least_5_mib(size: int, preferred: int) -> None:
     part_size = plan.part_size_for(size, preferred)

@@ -122,6 +122,7 @@ def _interrupt(child: subprocess.Popen[str]) -> tuple[float, str]:
     return time.monotonic() - began, said
 
 
+@pytest.mark.fault(63)
 def test_ctrl_c_in_an_upload_ends_it_within_a_second_and_aborts_it(children: list[subprocess.Popen[str]]) -> None:
     script = SlowUploads()
     with ScriptedServer(script) as server:
@@ -133,6 +134,7 @@ def test_ctrl_c_in_an_upload_ends_it_within_a_second_and_aborts_it(children: lis
         assert script.aborted.is_set()
 
 
+@pytest.mark.fault(63)
 def test_ctrl_c_in_a_download_ends_it_within_a_second(children: list[subprocess.Popen[str]]) -> None:
     script = SlowDownloads()
     with ScriptedServer(script) as server:
@@ -143,6 +145,7 @@ def test_ctrl_c_in_a_download_ends_it_within_a_second(children: list[subprocess.
         assert "KeyboardInterrupt" in said
 
 
+@pytest.mark.fault(65)
 @pytest.mark.parametrize("what", ["get in a thread", "put in a thread"])
 def test_the_interpreter_exits_with_transfers_under_way(children: list[subprocess.Popen[str]], what: str) -> None:
     script = SlowUploads() if what.startswith("put") else SlowDownloads()
@@ -158,6 +161,7 @@ def test_the_interpreter_exits_with_transfers_under_way(children: list[subproces
         assert "cannot schedule" not in said
 
 
+@pytest.mark.fault(65)
 def test_the_interpreter_exits_with_a_generator_half_drawn(children: list[subprocess.Popen[str]]) -> None:
     slow, tiny = SlowDownloads(), StoredObject(b"tiny")
     with ScriptedServer(lambda r: tiny.get(r) if r.path.endswith("tiny") else slow(r)) as server:
@@ -220,6 +224,7 @@ def test_a_download_that_is_left_leaves_no_file(tmp_path: Path) -> None:
         assert large.content.nbytes == 0
 
 
+@pytest.mark.fault(66)
 def test_a_source_of_jobs_that_raises_ends_the_run_with_that() -> None:
     slow = SlowDownloads()
     with ScriptedServer(slow) as server:

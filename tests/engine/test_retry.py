@@ -69,6 +69,7 @@ def test_a_refusal_has_its_own_error(status: int, code: str, kind: Kind, error: 
     assert "What to do: " in str(verdict.error)
 
 
+@pytest.mark.fault(20)
 @pytest.mark.parametrize(
     ("outcome", "kind", "error"),
     [
@@ -98,6 +99,7 @@ def test_an_expected_status_is_an_answer() -> None:
     assert retry.judge(_request(expected=(404,)), _report(404)).kind is Kind.ANSWER
 
 
+@pytest.mark.fault(13)
 def test_a_stale_connection_costs_no_attempt_but_not_for_ever() -> None:
     request = _request()
     report = _report(outcome=_native.DISCONNECTED, reused=True)

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import pytest
+
 from fastdatastore.engine.budget import CAPACITY, RETRY_COST, ROUNDS, TIMEOUT_COST, RetryBudget
 
 
+@pytest.mark.fault(40)
 def test_sustained_503_empties_it_and_then_a_failure_is_final_at_once() -> None:
     budget = RetryBudget()
     retries = 0

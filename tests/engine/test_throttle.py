@@ -41,6 +41,7 @@ def test_a_503_cuts_below_what_was_accepted() -> None:
     assert "requests/s" in repr(throttle)
 
 
+@pytest.mark.fault(39)
 def test_one_burst_cuts_once() -> None:
     throttle, now = throttled()
     rate = throttle.rate

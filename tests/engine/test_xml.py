@@ -22,6 +22,7 @@ def test_namespaces_are_dropped() -> None:
     assert xml.text(root, "D", "0") == "0"
 
 
+@pytest.mark.fault(44)
 @pytest.mark.parametrize(
     "content",
     [
@@ -44,6 +45,7 @@ def test_what_is_not_s3s_xml_is_refused(content: bytes) -> None:
     assert xml.error_of(content) == ("", "", "")
 
 
+@pytest.mark.fault(44)
 def test_a_reply_over_the_limit_is_refused() -> None:
     with pytest.raises(xml.BadXml, match="limit"):
         xml.parse(b"<a>" + b" " * xml.MAX_BYTES + b"</a>")
@@ -56,6 +58,21 @@ def test_any_bytes_are_parsed_or_refused(content: bytes) -> None:
         xml.parse(b"<a>" + content + b"</a>")
     code, message, request_id = xml.error_of(content)
     assert isinstance(code + message + request_id, str)
+
+
+@pytest.mark.parametrize(
+    ("content", "read"),
+    [
+        (b'{"Code":"InvalidRequest","Message":"no","RequestId":"tx1","HostId":"h"}', ("InvalidRequest", "no", "tx1")),
+        (b'{"Code":"InvalidRequest","Message":""}', ("InvalidRequest", "", "")),
+        (b'{"Code":', ("", "", "")),
+        (b'{"a":' * 100_000, ("", "", "")),
+        (b"{}", ("", "", "")),
+    ],
+    ids=["whole", "bare", "cut", "deep", "empty"],
+)
+def test_cephs_errors_in_json_are_read(content: bytes, read: tuple[str, str, str]) -> None:
+    assert xml.error_of(content) == read
 
 
 def test_errors_are_read_wherever_they_stand() -> None:

@@ -90,6 +90,7 @@ def race(way: Way, contents: list[bytes], condition: str) -> list[Exception | No
     return outcomes
 
 
+@pytest.mark.fault(52)
 @pytest.mark.parametrize("there", [False, True], ids=["to be the first", "to be the next"])
 def test_of_many_writers_at_once_one_wins(way: Way, there: bool) -> None:
     if there:
@@ -115,6 +116,7 @@ def test_a_conditional_write_whose_reply_was_lost_has_succeeded(way: Way, conten
     assert way.uploads() == []
 
 
+@pytest.mark.fault(53)
 @BOTH
 def test_a_server_that_ignores_the_header_does_not_overwrite_what_is_there(wire: Way, content: bytes) -> None:
     put(wire, b"first", None)

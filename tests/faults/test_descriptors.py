@@ -40,11 +40,13 @@ def _run_with(spare: int, place: Place) -> tuple[bytes, str]:
     return done.stdout, done.stderr.decode()
 
 
+@pytest.mark.fault(19)
 @pytest.mark.parametrize("connections", [1, 2, 3])
 def test_few_descriptors_mean_few_connections(null_place: Place, connections: int) -> None:
     assert _run_with(1 + connections, null_place) == (LARGE, "")
 
 
+@pytest.mark.fault(19)
 @pytest.mark.parametrize(("spare", "error"), [(0, "ConfigurationError"), (1, "ConnectError")])
 def test_no_descriptor_at_all_is_an_error_that_says_so(null_place: Place, spare: int, error: str) -> None:
     got, said = _run_with(spare, null_place)

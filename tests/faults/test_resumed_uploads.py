@@ -61,6 +61,7 @@ def kill_in_the_middle(way: Way, path: Path, part_size: int = PART) -> None:
     way.proxy.clear()
 
 
+@pytest.mark.fault(50)
 def test_an_upload_that_was_killed_is_resumed_and_only_what_is_missing_is_sent(way: Way, tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(LARGE)
@@ -155,6 +156,7 @@ def test_a_resumed_upload_that_is_refused_is_aborted(way: Way) -> None:
     assert way.uploads() == []
 
 
+@pytest.mark.fault(51)
 def test_an_upload_whose_abort_failed_is_found_and_ended_later(way: Way) -> None:  # 51
     way.proxy.add(
         answers.error(400, "InvalidPart", operation="UploadPart", nth=2),

@@ -5,12 +5,18 @@ Numbers name the cases of the project's list of faults.
 
 from __future__ import annotations
 
+import contextlib
+import socket
+import ssl
 import threading
 import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from fastdatastore import errors
 from fastdatastore.auth.endpoint import EndpointConfig
@@ -33,12 +39,14 @@ from fastdatastore.testing.faults import (
     Stall,
     answers,
 )
-from tests.support.clients import FixedCredentials
+from tests.support.clients import FixedCredentials, client_at
 from tests.support.faulty import LARGE, MIDDLING, PART, PATIENT, SMALL, Way
+from tests.support.scripted_server import Received, Reply, ScriptedServer, StoredObject
 
-# ---- connecting: 1 ----
+# ---- connecting: 1, 2 ----
 
 
+@pytest.mark.fault(1)
 def test_a_refused_connection_is_an_error_soon(wire: Way) -> None:
     wire.proxy.refuse()
     began = time.monotonic()
@@ -48,6 +56,7 @@ def test_a_refused_connection_is_an_error_soon(wire: Way) -> None:
     assert time.monotonic() - began < 5.0
 
 
+@pytest.mark.fault(1)
 def test_a_server_that_restarts_is_waited_for(wire: Way, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retry, "BASE", 1.0)
     monkeypatch.setattr(retry, "CAP", 1.0)
@@ -61,9 +70,32 @@ def test_a_server_that_restarts_is_waited_for(wire: Way, monkeypatch: pytest.Mon
         timer.join()
 
 
+@pytest.fixture
+def deaf_port() -> Iterator[int]:
+    """A port that takes no more connections and does not refuse them either."""
+    with contextlib.ExitStack() as open_sockets:
+        listener = open_sockets.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(8):  # its queue is full before these have all their place
+            waiting = open_sockets.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listener.getsockname())
+        yield listener.getsockname()[1]
+
+
+@pytest.mark.fault(2)
+def test_a_server_that_takes_no_connection_is_given_up_in_time(deaf_port: int) -> None:
+    client = client_at(f"http://127.0.0.1:{deaf_port}", connect_timeout=0.3)
+    began = time.monotonic()
+    with pytest.raises(errors.ConnectError, match=r"0\.3 s.*AWS_ENDPOINT_URL") as raised:
+        client.run_one(client.get("bucket", "key"))
+    assert raised.value.attempts == retry.CONNECT_ATTEMPTS
+    assert time.monotonic() - began < 5.0
+
+
 # ---- connections that break: 5, 6, 7 ----
 
 
+@pytest.mark.fault(5)
 @pytest.mark.parametrize("fault", [Reset(times=1), Fin(times=1)], ids=["reset", "fin"])
 def test_a_connection_that_breaks_before_any_byte_is_tried_again(wire: Way, fault: Fault) -> None:
     wire.proxy.add(fault)
@@ -78,6 +110,7 @@ def test_a_connection_that_breaks_before_any_byte_is_tried_again(wire: Way, faul
     assert client.run_one(HeadJob(wire.place.bucket, "small")).size == len(SMALL)
 
 
+@pytest.mark.fault(7)
 @pytest.mark.parametrize("kind", [Reset, Fin])
 def test_a_body_that_always_breaks_is_an_error_and_no_file(
     wire: Way, tmp_path: Path, kind: type[Reset] | type[Fin]
@@ -103,6 +136,7 @@ def test_all_connections_lost_at_once_lose_nothing(wire: Way) -> None:
 # ---- too much, too slow: 8, 9, 11 ----
 
 
+@pytest.mark.fault(8)
 def test_bytes_beyond_the_body_never_reach_a_result(wire: Way) -> None:
     client = wire.client()
     for key, content in (("small", SMALL), ("large", LARGE), ("small", SMALL)):
@@ -111,6 +145,7 @@ def test_bytes_beyond_the_body_never_reach_a_result(wire: Way) -> None:
         assert bytes(client.run_one(client.get(wire.place.bucket, key)).content) == content
 
 
+@pytest.mark.fault(9)
 @pytest.mark.parametrize("at", [None, 0, 3 * MIB])
 def test_a_download_that_stalls_is_given_up_and_resumed(wire: Way, at: int | None) -> None:
     wire.proxy.add(Stall(at=at, times=2))
@@ -119,6 +154,7 @@ def test_a_download_that_stalls_is_given_up_and_resumed(wire: Way, at: int | Non
     assert time.monotonic() - began < 10.0
 
 
+@pytest.mark.fault(9)
 @pytest.mark.parametrize("at", [None, 0, MIB])
 def test_an_upload_that_stalls_is_given_up_and_sent_again(wire: Way, at: int | None) -> None:
     wire.proxy.add(Stall(at=at, times=2, direction="request", operation="UploadPart"))
@@ -142,6 +178,7 @@ def test_a_slow_line_that_many_share_is_no_trickle(wire: Way) -> None:
     assert sum(job.retries for job in jobs) == 0
 
 
+@pytest.mark.fault(10)
 def test_a_trickle_is_given_up_on_the_way_down(wire: Way) -> None:
     wire.proxy.add(Bandwidth(1_000, times=1))
     assert wire.get("small", stall_timeout=0.4) == SMALL
@@ -153,6 +190,7 @@ def test_a_trickle_is_given_up_on_the_way_down(wire: Way) -> None:
     assert wire.struck(Bandwidth) == 1
 
 
+@pytest.mark.fault(10)
 def test_a_trickle_is_given_up_on_the_way_up(wire: Way) -> None:
     wire.proxy.add(Bandwidth(20_000, nth=2, direction="request", operation="UploadPart"))
     wire.put(LARGE, stall_timeout=1.0)
@@ -160,6 +198,7 @@ def test_a_trickle_is_given_up_on_the_way_up(wire: Way) -> None:
     assert wire.struck(Bandwidth) == 1
 
 
+@pytest.mark.fault(10)
 def test_what_only_trickles_is_an_error_that_says_so(wire: Way) -> None:
     wire.proxy.add(Bandwidth(1_000))
     with pytest.raises(errors.ConnectionLost, match="bytes a second moved for"):
@@ -167,6 +206,7 @@ def test_what_only_trickles_is_an_error_that_says_so(wire: Way) -> None:
     assert len(wire.proxy.wait_until_idle()) == 3
 
 
+@pytest.mark.fault(11)
 @pytest.mark.parametrize("direction", ["request", "response"])
 def test_segments_of_one_byte_are_put_together(wire: Way, direction: Any) -> None:
     wire.proxy.add(Slicer(1, direction=direction))
@@ -174,6 +214,7 @@ def test_segments_of_one_byte_are_put_together(wire: Way, direction: Any) -> Non
     assert wire.get(wire.new) == SMALL
 
 
+@pytest.mark.fault(11)
 def test_small_segments_cost_no_more_than_their_number(wire: Way) -> None:
     wire.proxy.add(Slicer(1460))
     began = time.monotonic()
@@ -184,6 +225,7 @@ def test_small_segments_cost_no_more_than_their_number(wire: Way) -> None:
 # ---- keep-alive: 12, 13 ----
 
 
+@pytest.mark.fault(12)
 @pytest.mark.parametrize(
     "fault",
     [CloseAfter(), CloseAfter(how="reset"), CloseAfter(how="half"), CloseAfter(0.05)],
@@ -197,6 +239,7 @@ def test_a_connection_closed_while_it_idled_costs_no_attempt(wire: Way, fault: F
         time.sleep(0.06)
 
 
+@pytest.mark.fault(12)
 def test_a_late_close_after_a_body_without_a_length_is_waited_for(wire: Way) -> None:
     wire.proxy.add(Reframe("close"), CloseAfter(0.3))
     assert wire.get("small") == SMALL
@@ -215,6 +258,7 @@ def test_a_certificate_that_does_not_verify_is_an_error_at_once(wire: Way) -> No
         assert proxy.log == []
 
 
+@pytest.mark.fault(17)
 def test_a_tls_connection_closed_without_notice_is_a_truncation(wire: Way) -> None:
     with FaultProxy(wire.place.server.url, tls=True) as proxy:
         proxy.add(Fin(at=range(PART), probability=0.5, seed=1))
@@ -222,9 +266,59 @@ def test_a_tls_connection_closed_without_notice_is_a_truncation(wire: Way) -> No
         assert any(passed.faults for passed in proxy.log)
 
 
-# ---- HTTP: 22, 24, 26 ----
+@pytest.mark.fault(16)
+@pytest.mark.parametrize("wrong", ["expired", "self-signed", "another host"])
+def test_a_bad_certificate_is_an_error_at_once(wire: Way, tmp_path: Path, wrong: str) -> None:
+    authority = trustme.CA()
+    names = ["elsewhere.example"] if wrong == "another host" else ["127.0.0.1"]
+    over = datetime(2020, 1, 1, tzinfo=UTC) if wrong == "expired" else None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(*names, not_before=datetime(2019, 1, 1, tzinfo=UTC), not_after=over).configure_cert(context)
+    trusted = trustme.CA() if wrong == "self-signed" else authority
+    trusted.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    with ScriptedServer(StoredObject(SMALL).get, context) as server:
+        endpoint = EndpointConfig(server.url, "us-east-1", str(tmp_path / "ca.pem"), "path")
+        client = Client(endpoint, FixedCredentials("any", "will do"))
+        with pytest.raises(errors.TlsError, match="AWS_CA_BUNDLE") as raised:
+            client.run_one(client.get("bucket", "key"))
+        assert raised.value.attempts == 1
+        assert server.requests == []
 
 
+@pytest.mark.fault(18)
+@pytest.mark.parametrize(
+    "cipher", ["ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-ECDSA-CHACHA20-POLY1305"]
+)
+def test_a_server_may_choose_a_slow_cipher(tmp_path: Path, cipher: str) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(cipher)
+    with ScriptedServer(StoredObject(LARGE).get, context) as server:
+        endpoint = EndpointConfig(server.url, "us-east-1", str(tmp_path / "ca.pem"), "path")
+        client = Client(endpoint, FixedCredentials("any", "will do"))
+        assert bytes(client.run_one(client.get("bucket", "key")).content) == LARGE
+
+
+# ---- HTTP: 22, 23, 24, 26 ----
+
+
+@pytest.mark.fault(23)
+def test_an_upload_never_waits_for_100_continue() -> None:
+    def script(received: Received) -> Reply:
+        assert "expect" not in received.headers
+        # Nobody asked for it; some servers say it all the same.
+        return Reply(raw=b'HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\netag: "e"\r\ncontent-length: 0\r\n\r\n')
+
+    with ScriptedServer(script) as server:
+        client = client_at(server.url)
+        assert client.run_one(client.put("bucket", "key", LARGE[:MIB])).attempts == 1
+        assert server.requests[0].body == LARGE[:MIB]
+
+
+@pytest.mark.fault(22)
 @pytest.mark.parametrize("make", [answers.garbage_status_line, answers.oversize_header], ids=["status", "header"])
 def test_what_is_no_http_is_an_error_only_when_it_lasts(wire: Way, make: Any) -> None:
     wire.proxy.add(make(times=1))
@@ -234,6 +328,7 @@ def test_what_is_no_http_is_an_error_only_when_it_lasts(wire: Way, make: Any) ->
         wire.get("small")
 
 
+@pytest.mark.fault(24)
 @pytest.mark.parametrize("to", ["chunked", "close"])
 @pytest.mark.parametrize("size", [0, 1, len(SMALL)])
 def test_a_small_body_without_a_length_is_taken_whole(wire: Way, to: Any, size: int) -> None:
@@ -242,6 +337,7 @@ def test_a_small_body_without_a_length_is_taken_whole(wire: Way, to: Any, size: 
     assert wire.get(wire.new) == LARGE[:size]
 
 
+@pytest.mark.fault(24)
 @pytest.mark.parametrize("to", ["chunked", "close"])
 @pytest.mark.parametrize("byte_range", [None, ByteRange(PART - 1, 2 * PART), ByteRange(suffix=2 * PART)])
 def test_a_large_body_without_a_length_comes_by_ranges(wire: Way, to: Any, byte_range: ByteRange | None) -> None:
@@ -264,6 +360,7 @@ def test_a_large_body_without_a_length_or_ranges_is_an_error(wire: Way) -> None:
         wire.get("large")
 
 
+@pytest.mark.fault(24)
 def test_a_body_without_a_length_that_is_cut_is_never_taken_for_whole(wire: Way) -> None:
     wire.proxy.add(Reframe("chunked"), Fin(at=10_000))
     with pytest.raises(errors.ConnectionLost):
@@ -274,6 +371,7 @@ def test_a_body_without_a_length_that_is_cut_is_never_taken_for_whole(wire: Way)
         wire.get("small")
 
 
+@pytest.mark.fault(26)
 def test_a_range_without_its_content_range_is_an_error(wire: Way) -> None:
     wire.proxy.add(ChangeHeaders(drop=("content-range",)))
     with pytest.raises(errors.ProtocolError):
@@ -285,6 +383,7 @@ def test_a_range_without_its_content_range_is_an_error(wire: Way) -> None:
 # ---- refusals: 40 ----
 
 
+@pytest.mark.fault(40)
 def test_a_server_that_only_refuses_is_an_error_with_its_count(wire: Way) -> None:
     wire.proxy.add(answers.slow_down())
     with pytest.raises(errors.Throttled) as raised:

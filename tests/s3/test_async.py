@@ -361,6 +361,7 @@ def test_an_upload_that_is_cancelled_at_any_moment_leaves_the_client_whole(s3: A
     run(main())
 
 
+@pytest.mark.fault(63)
 @pytest.mark.usefixtures("clean")
 def test_a_multipart_upload_that_is_cancelled_in_the_middle_is_aborted(
     s3: AsyncS3, client: Client, control: Any, bucket: str

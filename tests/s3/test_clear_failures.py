@@ -91,6 +91,7 @@ def test_a_wrong_port_is_a_connect_error(tmp_path: Path, name: str) -> None:
     assert "AWS_ENDPOINT_URL" in str(caught.value)
 
 
+@pytest.mark.fault(3)
 def test_a_wrong_host_is_a_connect_error_that_names_it(tmp_path: Path) -> None:
     with pytest.raises(errors.ConnectError, match=r"no-such-host\.invalid") as caught:
         _at("http://no-such-host.invalid:9000", tmp_path).get("key")
@@ -137,6 +138,7 @@ def test_http_on_an_https_port_is_a_protocol_error(tls_server: RunningServer, tm
     assert "http" in str(caught.value).lower()
 
 
+@pytest.mark.fault(16)
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_a_certificate_that_does_not_verify_is_a_tls_error_at_once(
     tls_server: RunningServer, tmp_path: Path, name: str
@@ -269,6 +271,7 @@ def test_credentials_from_a_process_are_renewed_by_asking_it_again(
 # ---- what is not there ----
 
 
+@pytest.mark.fault(36)
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_a_missing_bucket_is_an_error_of_its_own(s3_server: RunningServer, tmp_path: Path, name: str) -> None:
     operation, run = OPERATIONS[name]
@@ -281,6 +284,7 @@ def test_a_missing_bucket_is_an_error_of_its_own(s3_server: RunningServer, tmp_p
                 s3.get("key", return_missing=True)
 
 
+@pytest.mark.fault(35)
 @pytest.mark.parametrize("name", ["get", "info"])
 def test_a_missing_key_is_an_error_of_its_own(s3: S3, bucket: str, name: str) -> None:
     operation, run = OPERATIONS[name]
@@ -368,6 +372,7 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(where)], check=True)
 
 
+@pytest.mark.fault(62)
 def test_a_full_disk_is_said_and_nothing_stays_on_it(tiny_disk: Path) -> None:
     with ScriptedServer(StoredObject(LARGE).get) as server:
         client = client_at(server.url, memory_ceiling=1)
@@ -381,6 +386,7 @@ def test_a_full_disk_is_said_and_nothing_stays_on_it(tiny_disk: Path) -> None:
         assert list(tiny_disk.iterdir()) == []
 
 
+@pytest.mark.fault(49)
 def test_a_file_that_shrinks_while_it_is_uploaded_is_noticed(
     s3: S3, bucket: str, control: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -399,6 +405,7 @@ def test_a_file_that_shrinks_while_it_is_uploaded_is_noticed(
     assert not control.list_multipart_uploads(Bucket=bucket).get("Uploads")
 
 
+@pytest.mark.fault(49)
 def test_a_file_that_changes_while_it_is_uploaded_is_noticed(
     s3: S3, bucket: str, control: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -36,6 +36,7 @@ KEYS = {
     "tab": "a\tb",
     "newline": "a\nb",
     "carriage return": "a\rb",
+    "NUL": "a\0b",
     "control character": "a\x01b",
     "delete character": "a\x7fb",
     "no-break space": "a\u00a0b",
@@ -56,10 +57,16 @@ _DOT_SEGMENTS = dict.fromkeys(("dot segment", "leading dot segment", "dot dot se
 # What each server cannot hold, as seen on the versions that we test with. A change here is news: write it down.
 LIMITS: dict[str, dict[str, str]] = {
     # Its keys are paths of its filer: "//" and "\\" become "/", "trail/" makes a directory and drops the content.
-    "seaweedfs": {"two slashes": FOLDED, "backslash": FOLDED, "trailing slash": EMPTIED, **_DOT_SEGMENTS},
+    "seaweedfs": {
+        "two slashes": FOLDED,
+        "backslash": FOLDED,
+        "trailing slash": EMPTIED,
+        "NUL": REFUSED,
+        **_DOT_SEGMENTS,
+    },
     # XMinioInvalidObjectName and XMinioInvalidResourceName: its keys are paths of the disk.
-    "minio": {"two slashes": REFUSED, **_DOT_SEGMENTS},
-    "ceph": {},
+    "minio": {"two slashes": REFUSED, "NUL": REFUSED, **_DOT_SEGMENTS},
+    "ceph": {"NUL": REFUSED},
     # Its URL patterns do not match a line break: HTTP 404 without a word.
     "moto": {"newline": REFUSED},
     "null": {},
@@ -83,6 +90,7 @@ def _outcome(s3: S3, bucket: str, key: str) -> str:
     return HELD if listed == [key] else FOLDED
 
 
+@pytest.mark.fault("keys")
 @pytest.mark.parametrize("name", KEYS)
 def test_a_key_is_held_or_the_server_is_known_not_to(s3: S3, bucket: str, s3_server: RunningServer, name: str) -> None:
     assert _outcome(s3, bucket, KEYS[name]) == LIMITS[s3_server.name].get(name, HELD)
@@ -104,6 +112,7 @@ def test_a_large_object_under_a_hostile_key(s3: S3) -> None:
     assert s3.get(key).blob == content
 
 
+@pytest.mark.fault("keys")
 @pytest.mark.parametrize(
     "key", ["k" * 1025, "🌍" * 257, "", "\ud800"], ids=["1,025 bytes", "1,028 bytes", "empty", "surrogate"]
 )

@@ -87,6 +87,7 @@ def test_we_read_what_boto3_put_in_parts(s3: S3, bucket: str, peer: Any) -> None
     assert s3.get("theirs").blob == LARGE
 
 
+@pytest.mark.fault(58)
 @pytest.mark.parametrize("algorithm", integrity.ALGORITHMS)
 def test_we_verify_by_the_checksum_that_boto3_gave(
     client: Client, bucket: str, s3_server: RunningServer, algorithm: str

@@ -76,6 +76,7 @@ def _at(file: io.BytesIO, offset: int) -> io.BytesIO:
     return file
 
 
+@pytest.mark.fault("buffers")
 @pytest.mark.parametrize("kind", VALUES)
 def test_a_value_of_any_kind_comes_back_as_bytes(s3: S3, bucket: str, kind: str) -> None:
     make, wanted = VALUES[kind]
@@ -105,6 +106,7 @@ def test_paths_are_uploaded_by_put_many(s3: S3, tmp_path: Path) -> None:
     assert [o.blob for o in s3.get_many(["empty", "small", "large"])] == [b"", RANDOM[:10], RANDOM[: 17 * MIB]]
 
 
+@pytest.mark.fault("buffers")
 @pytest.mark.parametrize("value", [7, None, ["a"], memoryview(bytes(8))[::2], "\ud800"])
 def test_a_value_that_cannot_be_stored_is_refused(s3: S3, value: Any) -> None:
     with pytest.raises(ConfigurationError):
@@ -115,6 +117,7 @@ def test_a_value_that_cannot_be_stored_is_refused(s3: S3, value: Any) -> None:
 # ---- sizes ----
 
 
+@pytest.mark.fault("0 bytes")
 @pytest.mark.parametrize("size", SIZES)
 def test_an_object_of_any_size_comes_back_verified(
     client: Client, bucket: str, s3_server: RunningServer, size: int
@@ -146,6 +149,7 @@ def test_an_object_into_a_file_appears_whole(client: Client, bucket: str, tmp_pa
 # ---- many ----
 
 
+@pytest.mark.fault("duplicates")
 def test_many_come_back_in_order_with_duplicates(s3: S3, bucket: str) -> None:
     rows = [(f"k/{i:03d}", f"value {i}") for i in range(40)]
     assert s3.put_many(rows) == [(key, f"s3://{bucket}/{key}") for key, _ in rows]
@@ -360,6 +364,7 @@ def test_ranges_and_whole_objects_mix_in_one_call(client: Client, ranged: str, t
         assert [o.size for o in s3.get_many(wanted)] == [2, RANGED, 3, 2]
 
 
+@pytest.mark.fault(38, "ranges")
 @pytest.mark.parametrize(("offset", "length"), [(RANGED, 1), (RANGED + 5, None), (RANGED + 1, 0), (-1, 5)])
 def test_a_range_outside_of_the_object_is_an_error(
     client: Client, ranged: str, tmp_path: Path, offset: int, length: int | None
@@ -368,6 +373,7 @@ def test_a_range_outside_of_the_object_is_an_error(
         s3.get(S3GetObject("ranged", offset, length))
 
 
+@pytest.mark.fault(38)
 def test_a_range_of_an_empty_object_is_an_error_unless_it_is_empty_too(s3: S3) -> None:
     s3.put("empty", b"")
     assert s3.get(S3GetObject("empty", 0, 0)).blob == b""
@@ -439,6 +445,7 @@ def _work_in_child(s3: S3, queue: Any) -> None:
     queue.put(s3.get("child").blob == RANDOM[: 17 * MIB] and s3.get("parent").size == 50 * MIB)
 
 
+@pytest.mark.fault(64)
 def test_a_forked_child_transfers_while_its_parent_does(s3: S3) -> None:
     s3.put("parent", RANDOM[: 50 * MIB])
     context = multiprocessing.get_context("fork")
@@ -467,6 +474,7 @@ def test_a_forked_child_transfers_while_its_parent_does(s3: S3) -> None:
     assert failures == []
 
 
+@pytest.mark.fault(64)
 def test_a_fork_in_the_middle_of_a_get_leaves_both_sides_whole(client: Client, bucket: str) -> None:
     for i in range(3):
         client.run_one(client.put(bucket, f"big/{i}", memoryview(RANDOM)[i : i + 40 * MIB]))
@@ -521,6 +529,7 @@ def test_a_pickled_client_works_elsewhere(s3: S3, bucket: str) -> None:
     assert f"s3://{bucket}" in repr(again)
 
 
+@pytest.mark.fault(35)
 def test_errors_survive_pickling(s3: S3, bucket: str) -> None:
     with pytest.raises(NotFound) as caught:
         s3.get("missing")

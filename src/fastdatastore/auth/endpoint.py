@@ -12,6 +12,7 @@ from fastdatastore.errors import ConfigurationError, InvalidKey
 
 # Directory buckets and their access points: "Directory bucket naming rules", Amazon S3 user guide.
 _EXPRESS = ("--x-s3", "--xa-s3")
+_CHECK = "check endpoint_url or AWS_ENDPOINT_URL"
 _DNS_BUCKET = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
 
 
@@ -68,10 +69,10 @@ class EndpointConfig:
             port = -1
         if parts.scheme not in ("http", "https") or not parts.hostname or port == -1:
             raise ConfigurationError(
-                f"the endpoint must be http://host[:port] or https://host[:port], got {self.url!r}"
+                f"the endpoint must be http://host[:port] or https://host[:port], got {self.url!r}; {_CHECK}"
             )
         if parts.path not in ("", "/") or parts.query or parts.fragment:
-            raise ConfigurationError(f"the endpoint must be a scheme, a host and a port only, got {self.url!r}")
+            raise ConfigurationError(f"the endpoint must be scheme, host and port only, got {self.url!r}; {_CHECK}")
 
     def address(self, bucket: str, region: str | None = None) -> Address:
         """Where `bucket` is reached ("": the service itself); on AWS in `region` if that is not the endpoint's own.

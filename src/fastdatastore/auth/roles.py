@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class AssumedRole(CredentialProvider):
-    """Asks STS for the role's credentials, once for all who share the provider.
+    """Asks STS for the role's credentials, once for all who use the same role.
 
     Args:
         role_arn: Of the role.
@@ -34,11 +34,14 @@ class AssumedRole(CredentialProvider):
     def __repr__(self) -> str:
         return f"<AssumedRole {self._role_arn}>"
 
-    def _new_session(self) -> Session:
+    def _name(self) -> str:
+        return f"role {self._role_arn} {sorted(self._session_vars.items())!r}"
+
+    def open_session(self) -> Session:
         import botocore.session
         from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
 
-        own = super()._new_session()
+        own = super().open_session()
         fetcher = AssumeRoleCredentialFetcher(
             client_creator=partial(own.create_client, region_name=own.get_config_variable("region") or "us-east-1"),
             source_credentials=own.get_credentials(),

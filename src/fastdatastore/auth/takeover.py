@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
-from fastdatastore.auth.credentials import CredentialProvider, Credentials
+from fastdatastore.auth.chain import granted_by
+from fastdatastore.auth.credentials import CredentialProvider, Credentials, snapshot_of
 from fastdatastore.auth.endpoint import EndpointConfig
 from fastdatastore.errors import ConfigurationError
 
@@ -54,8 +55,8 @@ class ClientCredentials(CredentialProvider):
     def __reduce__(self) -> tuple[Any, ...]:
         raise TypeError("credentials of another client are not pickled; let the other process make its own")
 
-    def _look(self) -> Any:
-        return None  # there are only these
+    def snapshot(self) -> Credentials:
+        return snapshot_of(granted_by(self._source)[0])
 
     def renew(self, rejected: Credentials) -> Credentials:
         client = self._renewed()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+from fastdatastore import forks
 
 # "Standard" mode of the AWS SDKs (AWS SDKs and Tools Reference Guide, "Retry behavior"; RetryQuota in
 # botocore/retries/quota.py, TokenBucket in aws-smithy-runtime): 500 tokens, a retry takes 5, after a timeout 10. An
@@ -28,7 +28,7 @@ class RetryBudget:
     def __init__(self, capacity: int = CAPACITY) -> None:
         self._capacity = capacity
         self._tokens = capacity
-        self._lock = threading.Lock()
+        self._lock = forks.lock()
 
     def __repr__(self) -> str:
         return f"<RetryBudget [{self._tokens} of {self._capacity} tokens]>"

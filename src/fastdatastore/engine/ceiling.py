@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 from collections import deque
+
+from fastdatastore import forks
 
 
 class Held:
@@ -28,7 +29,7 @@ class ResultMemory:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = forks.lock()
         self._held = 0
         self._returned: deque[int] = deque()
 

@@ -9,10 +9,11 @@ Throttling is the bucket's matter (throttle.py): it limits requests a second. He
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
 from enum import Enum
 from math import ceil
+
+from fastdatastore import forks
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ class Controller:
         self._limit = min(maximum, max(minimum, seed))
         self._in_flight = 0
         self._users = 0
-        self._lock = threading.Lock()
+        self._lock = forks.lock()
         # The experiment.
         self._phase = Phase.BASE
         self._settled = self._limit  # where a failed experiment returns to

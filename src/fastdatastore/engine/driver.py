@@ -413,6 +413,7 @@ class Driver:
     def _mend(self, request: Request, report: Report, verdict: retry.Verdict) -> bool:
         """Puts right what the server complains of; False when that was tried before, or nothing can be done."""
         assert verdict.mend is not None
+        assert request.terms is not None
         if verdict.mend in request.mended:
             return False
         request.mended.add(verdict.mend)
@@ -420,12 +421,12 @@ class Driver:
             case retry.Mend.CREDENTIALS:
                 # An error of renewing is not raised: the server's word, that they have expired, says more.
                 with contextlib.suppress(FastDatastoreError):
-                    return request.signed_by is not None and self._remote.renew(request.signed_by)
+                    return self._remote.renew(request.terms)
                 return False
             case retry.Mend.CLOCK:
-                return self._remote.set_clock(report.headers.get("date", ""))
+                return self._remote.set_clock(report.headers.get("date", ""), request.terms)
             case retry.Mend.REGION:
-                return self._remote.relocate(request.bucket, verdict.region)
+                return self._remote.relocate(request.bucket, verdict.region, request.terms)
 
     def _pay(self, request: Request, report: Report) -> bool:
         """Takes the retry out of the client's budget; False when it is used up: a sick server is not beaten further."""
@@ -486,6 +487,16 @@ class Driver:
             self._finished.popleft().release()
         if not self._started:
             return
+        with contextlib.ExitStack() as releases:  # each of them, also when a second Ctrl-C comes or one of them fails
+            # A traceback may keep this driver, and a job and its requests keep each other: none of it may keep memory.
+            for waiting in (self._open, self._ready, self._later, self._uploading, self._started):
+                releases.callback(waiting.clear)
+            for job in {self._tidying.get(job, job) for job in self._started}:
+                releases.callback(_let_go, job)
+            self._call_off()
+
+    def _call_off(self) -> None:
+        """Cancels what is on the way and aborts uploads, within FAREWELL_SECONDS or little more."""
         deadline = time.monotonic() + FAREWELL_SECONDS
         for request in [request for job in self._started for request in job.in_flight]:
             if request.operation != "CreateMultipartUpload":  # its reply names what is to be aborted: worth a wait
@@ -507,14 +518,6 @@ class Driver:
             self._queue.cancel()
             while len(self._queue):
                 self._queue.take(1.0)
-        # A traceback may keep this driver, and a job and its requests keep each other: none of them may keep memory.
-        for waiting in (self._open, self._ready, self._later, self._uploading, self._started):
-            waiting.clear()
-        for job in stopped:
-            for request in job.in_flight:
-                request.target = request.body = None
-            job.in_flight.clear()
-            job.release()
 
     def _hear_out(self, report: Report) -> None:
         """An answer that came before the cancel may name an upload, which is to be aborted then."""
@@ -522,5 +525,13 @@ class Driver:
         job = request.job
         if report.paused or job.error or job.done or retry.judge(request, report).kind is not retry.Kind.ANSWER:
             return
-        with contextlib.suppress(FastDatastoreError, RetryRequest):
+        # Whatever it raises, a sink's or source's own exceptions too: the one that ends the run is on its way already.
+        with contextlib.suppress(Exception):
             job.on_answer(request, report)
+
+
+def _let_go(job: Job) -> None:
+    for request in job.in_flight:
+        request.target = request.body = None
+    job.in_flight.clear()
+    job.release()

@@ -17,7 +17,7 @@ from fastdatastore.engine.concurrency import Controller
 from fastdatastore.engine.job import Job, RetryRequest
 from fastdatastore.engine.planes.local import local as _native
 from fastdatastore.engine.request import Request, version_query
-from fastdatastore.engine.retry import make_error
+from fastdatastore.engine.retry import make_error, refusal
 from fastdatastore.engine.sinks import Sink
 
 if TYPE_CHECKING:
@@ -30,6 +30,11 @@ INLINE_MAX = 256 << 10
 
 # Parts of the largest object that one stream fetches alone: at the end of many, others would wait for it.
 ALONE_MAX = 4
+
+_RECODED_HINT = (
+    "switch off compression for this path in what stands in between (proxy, CDN, gateway), or store the object anew by "
+    "fastdatastore, with a checksum"
+)
 
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 
@@ -104,10 +109,15 @@ class GetJob(Job):
         self._algorithm = integrity.PREFERRED
         self._expected: integrity.Expected | None = None
         self._damaged = False
+        self._replaced: errors.S3Error | None = None  # the object, in the middle
+        self._look: Request | None = None  # at what it is now
 
     # ---- requests ----
 
     def next_request(self) -> Request | None:
+        if self._replaced is not None:
+            look, self._look = self._look, None
+            return look
         if not self._asked:
             self._asked = True
             headers: tuple[tuple[str, str], ...] = (("x-amz-checksum-mode", "ENABLED"),)
@@ -161,6 +171,7 @@ class GetJob(Job):
         if etag := self.headers.get("etag"):
             headers.append(("if-match", etag))
         request.headers = tuple(headers)
+        request.expected = (412,)
 
     # ---- answers ----
 
@@ -191,6 +202,9 @@ class GetJob(Job):
             self._expected = integrity.expected_of(report.headers)
             if self._expected:
                 self._algorithm = self._expected.algorithm
+        if self._expected is None and (sign := integrity.recoded(report.headers, report.content_length is not None)):
+            message = f"these are not the bytes that are stored: {sign}"
+            raise make_error(errors.ProtocolError, message, request, report, hint=_RECODED_HINT)
         self.size = length
 
     def on_paused(self, request: Request, report: Report) -> tuple[Buffer, int]:
@@ -216,6 +230,11 @@ class GetJob(Job):
         return self._sink.in_place and size <= ALONE_MAX * self._part_size and others <= 0
 
     def on_answer(self, request: Request, report: Report) -> None:
+        if request.operation == "HeadObject":
+            self._say_modified(report)
+        if report.status == 412:
+            self._on_replaced(request, report)
+            return
         if report.status == 416:
             self._refuse_range(request, report)
             return
@@ -286,6 +305,20 @@ class GetJob(Job):
             "known; let no proxy on the way to the store take away Content-Length or ranges"
         )
         return make_error(errors.ProtocolError, message, request, report)
+
+    def _on_replaced(self, request: Request, report: Report) -> None:
+        """Looks at what it is now, for the error."""
+        if self._replaced is None:
+            self._replaced = refusal(request, report, errors.Modified)
+            unknown = (400, 401, 403, 404)
+            self._look = Request(self, "HeadObject", "HEAD", self.bucket, self.key, expected=unknown)
+
+    def _say_modified(self, report: Report) -> None:
+        assert self._replaced is not None
+        error, before, now = self._replaced, self.headers.get("etag", ""), report.headers.get("etag", "unknown")
+        became = "it is gone now" if report.status == 404 else f"now it is {now}"
+        error.reason = f"the object was replaced while it was read: its ETag was {before}, {became} ({error.reason})"
+        raise error
 
     def _refuse_range(self, request: Request, report: Report) -> None:
         asked = self._range.header() if self._range else ""
@@ -375,6 +408,7 @@ class GetJob(Job):
         self.finish()
 
     def release(self) -> None:
-        self._stream = self._sizing = self._unsized = None  # no cycle keeps the memory longer than its last user
+        # No cycle keeps the memory longer than its last user.
+        self._stream = self._sizing = self._unsized = self._look = None
         if not self.done:
             self._sink.close(ok=False)

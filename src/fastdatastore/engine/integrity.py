@@ -63,6 +63,28 @@ def expected_of(headers: Mapping[str, str]) -> Expected | None:
     return Expected(PREFERRED, value, f"{PREFERRED}-metadata") if value is not None else None
 
 
+def recoded(headers: Mapping[str, str], has_length: bool) -> str:
+    """What shows that something on the way has compressed or decompressed a body; "" if nothing does.
+
+    An object may well be stored compressed, with its Content-Encoding: then these are its bytes.
+
+    Args:
+        has_length: The reply has a Content-Length; who compresses on the way cannot know one.
+    """
+    encoding = headers.get("content-encoding", "").lower()
+    stored = headers.get("x-goog-stored-content-encoding", encoding).lower()  # Google's "transcoding"
+    if stored != encoding and {stored, encoding} != {"", "identity"}:
+        return f"the object is stored as {stored or 'identity'} and was sent as {encoding or 'identity'}"
+    if headers.get("warning", "").startswith("214"):  # RFC 7234, 5.5: "Transformation Applied"
+        return f"the reply says so (Warning: {headers['warning'][:100]})"
+    if encoding in ("", "identity", "aws-chunked"):
+        return ""
+    etag = headers.get("etag", "")
+    if etag.startswith("W/") or etag.rstrip('"').endswith(("-gzip", "-br", "-zstd", ":gzip")):
+        return f"the reply has Content-Encoding {encoding} and the ETag {etag} of a derived form"
+    return "" if has_length else f"the reply has Content-Encoding {encoding}, no length and no checksum to tell by"
+
+
 def combine(algorithm: str, pieces: list[tuple[int, int, int]]) -> int:
     """The CRC of the whole from (offset, length, crc) of adjacent pieces, in any order."""
     number = ALGORITHMS[algorithm]

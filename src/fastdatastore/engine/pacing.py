@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+from fastdatastore import forks
 
 # A pause of the caller (another thread, a slow sink) of up to this long is made up for at full speed afterwards.
 BURST_SECONDS = 0.05
@@ -23,7 +23,7 @@ class TokenBucket:
     def __init__(self, rate: float, now: float) -> None:
         self._rate = rate
         self._paid_at = now  # when nothing is owed any more
-        self._lock = threading.Lock()
+        self._lock = forks.lock()
 
     def __repr__(self) -> str:
         return f"<TokenBucket {self._rate:,.1f}/s>"

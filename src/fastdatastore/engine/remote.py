@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
+from fastdatastore import forks
 from fastdatastore.auth.credentials import CredentialProvider, Credentials
 from fastdatastore.auth.endpoint import Address, EndpointConfig
 from fastdatastore.config import Settings
@@ -16,7 +16,7 @@ from fastdatastore.engine.budget import RetryBudget
 from fastdatastore.engine.concurrency import Concurrency
 from fastdatastore.engine.endpoints import Learnt
 from fastdatastore.engine.pacing import Pacer
-from fastdatastore.engine.request import Pairs, Request
+from fastdatastore.engine.request import Pairs, Request, Terms
 from fastdatastore.engine.throttle import Throttle
 from fastdatastore.errors import ConfigurationError
 
@@ -43,7 +43,9 @@ class Remote:
         self.settings = settings
         address = endpoint.address("")
         self.is_tls = address.tls
-        self.plane = planes.select(f"{'https' if address.tls else 'http'}://{address.host_header}")
+        url = f"{'https' if address.tls else 'http'}://{address.host_header}"
+        self.plane = planes.select(url)
+        self._proxy = planes.proxy_variable(url)
         self.limits = endpoints.limits_of(address.host)
         self.has_answered = False
         self._first_patience = min(FIRST_PATIENCE, settings.stall_timeout)
@@ -52,9 +54,10 @@ class Remote:
         self._regions: dict[str, str] = {}  # of buckets that live elsewhere
         self._pid = os.getpid()
         self._learn_anew()
-        self._lock = threading.Lock()
+        self._lock = forks.lock()
         self._hosts: dict[str, _native.Endpoint] = {}
         self._buckets: dict[str, tuple[_native.Endpoint, Address]] = {}
+        self._terms: dict[str, tuple[Terms, _native.Credentials]] = {}  # by bucket, as last used
         self._learnt: dict[str, Learnt] = {}  # by bucket
         self._signers: dict[str, tuple[Credentials, _native.Credentials]] = {}  # by region
 
@@ -79,7 +82,6 @@ class Remote:
     def check_fork(self) -> None:
         """In a forked child: forgets the parent's requests in flight, which would be counted for ever."""
         if self._pid != os.getpid():
-            self._lock = threading.Lock()
             self._learn_anew()
             self._pid = os.getpid()  # last: another thread of the child must not go on with what is the parent's
 
@@ -95,22 +97,27 @@ class Remote:
         """The credentials that requests are signed with now."""
         return self._credentials.snapshot()
 
-    def renew(self, rejected: Credentials) -> bool:
-        """After a server called `rejected` expired: whether there are newer ones."""
-        return self._credentials.renew(rejected) != rejected
+    # Of many requests in flight each may be refused for the same reason. The first that is heard of changes what the
+    # next ones are sent with; for all of them the question is whether that differs from what they were sent with.
 
-    def set_clock(self, date: str) -> bool:
+    def renew(self, refused: Terms) -> bool:
+        """After a server called credentials expired: whether there are newer ones."""
+        rejected = refused.credentials
+        return self.snapshot() != rejected or self._credentials.renew(rejected) != rejected
+
+    def set_clock(self, date: str, refused: Terms) -> bool:
         """Learns from a server's Date how wrong this machine's clock is. False when that can't be the trouble."""
         try:
             offset = round(parsedate_to_datetime(date).timestamp() - time.time())
         except ValueError:
             return False
-        changed, self._clock_offset = abs(offset - self._clock_offset) > 1, offset
-        return changed
+        if abs(offset - self._clock_offset) > 1:
+            self._clock_offset = offset
+        return abs(offset - refused.clock_offset) > 1
 
-    def relocate(self, bucket: str, region: str) -> bool:
+    def relocate(self, bucket: str, region: str, refused: Terms) -> bool:
         """From now on requests to `bucket` are signed for `region`, and on AWS sent there."""
-        if self._regions.get(bucket, self.endpoint.region) == region:
+        if region == refused.region:
             return False
         with self._lock:
             self._regions[bucket] = region
@@ -120,16 +127,17 @@ class Remote:
     def order(self, request: Request, snapshot: Credentials, headers: Pairs = ()) -> _native.Order:
         """One attempt of `request` with `headers` besides its own, for Queue.submit; the request is its tag."""
         endpoint, address = self._buckets.get(request.bucket) or self._connect(request.bucket)
-        request.signed_by = snapshot
+        prefix = address.prefix
+        request.terms, signer = self._terms_of(request.bucket, snapshot, address)
         patience = request.patience or (0.0 if self.has_answered else self._first_patience)
         # Over plain HTTP a body that the server does not check by a CRC is protected by its signed hash.
         request.signed_payload = not self.is_tls and self.learnt(request.bucket).checksums is not True
         return (
             request,
             endpoint,
-            self._sign_with(snapshot, address.region),
+            signer,
             request.method,
-            address.prefix + request.key if request.key else address.prefix.rstrip("/") or "/",
+            prefix + request.key if request.key else prefix.rstrip("/") or "/",
             request.query,
             (("user-agent", USER_AGENT), *headers, *request.headers),
             request.body,
@@ -142,6 +150,19 @@ class Remote:
             patience,
             self._clock_offset,
         )
+
+    def _terms_of(self, bucket: str, snapshot: Credentials, address: Address) -> tuple[Terms, _native.Credentials]:
+        known = self._terms.get(bucket)
+        if known is not None:
+            terms = known[0]
+            same = terms.credentials is snapshot or terms.credentials == snapshot
+            if same and terms.region == address.region and terms.clock_offset == self._clock_offset:
+                return known
+        terms = Terms(
+            snapshot, address.region, self._clock_offset, self.is_tls, address.host_header, address.prefix, self._proxy
+        )
+        made = self._terms[bucket] = (terms, self._sign_with(snapshot, address.region))
+        return made
 
     def _sign_with(self, snapshot: Credentials, region: str) -> _native.Credentials:
         known = self._signers.get(region)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from fastdatastore.engine.planes.local import local as _native
@@ -27,6 +28,25 @@ def version_query(version_id: str) -> Pairs:
 LARGE = 256 << 10
 
 
+@dataclass(frozen=True)
+class Terms:
+    """How an attempt was addressed and signed: what a server that refuses it may complain of.
+
+    Attributes:
+        region, clock_offset: That it was signed for; the offset in seconds, to this machine's clock.
+        tls: It went by https. host: Its Host header. prefix: Of its path, before the key.
+        proxy: The variable that names the proxy which it went through; "" without one.
+    """
+
+    credentials: Credentials
+    region: str
+    clock_offset: int
+    tls: bool
+    host: str
+    prefix: str
+    proxy: str
+
+
 class Request:
     """One request; mutable, because each attempt adds to its history.
 
@@ -46,7 +66,7 @@ class Request:
         sent_at: When the last attempt was handed over. cost: Tokens of the retry budget that it has taken.
         mended: What has been put right for it already, once each.
         twin: A second attempt of the same part that is on the way beside it: the first to be answered wins.
-        signed_by: The snapshot that the last attempt was signed with.
+        terms: Of the last attempt.
     """
 
     __slots__ = (
@@ -70,11 +90,11 @@ class Request:
         "pause_above",
         "query",
         "sent_at",
-        "signed_by",
         "signed_payload",
         "stale",
         "started",
         "target",
+        "terms",
         "trickled",
         "twin",
         "upload_crc",
@@ -122,7 +142,7 @@ class Request:
         self.signed_payload = False
         self.cost = 0
         self.twin: Request | None = None
-        self.signed_by: Credentials | None = None
+        self.terms: Terms | None = None
         self.is_large = target is not None or part > 0 or (body is not None and memoryview(body).nbytes > LARGE)
         self.mended: set[Mend] = set()
         self.stale = 0

@@ -9,7 +9,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from fastdatastore import errors
-from fastdatastore.engine import xml
+from fastdatastore.engine import diagnosis, xml
 from fastdatastore.engine.planes.local import local as _native
 from fastdatastore.engine.request import Request
 
@@ -27,6 +27,8 @@ CONNECT_ATTEMPTS = 4
 RESOLVE_ATTEMPTS = 3
 # A connection that the server closed while it idled costs no attempt, but not for ever.
 STALE_LIMIT = 8
+
+PROXY_DENIES = 407  # "Proxy Authentication Required"; any other 4xx to CONNECT is a refusal, too
 
 
 class Kind(Enum):
@@ -59,7 +61,8 @@ _THROTTLE_CODES = {"SlowDown", "Throttling", "ThrottlingException", "RequestLimi
 # What arrived is not what was sent: S3 and most say BadDigest; Ceph and MinIO have names of their own for it.
 _DAMAGED_CODES = {"BadDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch"}
 _RETRY_CODES = {"RequestTimeout", "InternalError", "ServiceUnavailable", "OperationAborted"} | _DAMAGED_CODES
-_EXPIRED_CODES = {"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "InvalidToken"}
+# MinIO says InvalidTokenId.
+_EXPIRED_CODES = {"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "InvalidToken", "InvalidTokenId"}
 
 _BY_CODE: dict[str, type[errors.S3Error]] = {
     "NoSuchKey": errors.NotFound,
@@ -96,7 +99,6 @@ _BY_OUTCOME: dict[int, type[errors.S3Error]] = {
 _HINTS = {
     "NoSuchUpload": "put it again: somebody, or a lifecycle rule, has ended this multipart upload",
     "RequestTimeTooSkewed": "set this machine's clock: it differs from the server's by more than 15 minutes",
-    "SignatureDoesNotMatch": "check the secret key, the region, and that no proxy rewrites requests",
     "InvalidAccessKeyId": "check the access key, and that it belongs to this endpoint",
 }
 
@@ -108,6 +110,7 @@ def make_error(
     report: Report,
     code: str = "",
     request_id: str = "",
+    hint: str = "",
 ) -> errors.S3Error:
     """An error that says which request failed, how often and for how long."""
     return cls(
@@ -120,7 +123,7 @@ def make_error(
         request_id=request_id or report.headers.get("x-amz-request-id", ""),
         attempts=request.attempts,
         elapsed=time.monotonic() - request.started if request.started else 0.0,
-        hint=_HINTS.get(code, ""),
+        hint=hint or _HINTS.get(code, ""),
     )
 
 
@@ -147,8 +150,15 @@ def judge(request: Request, report: Report) -> Verdict:
 
 
 def _judge_transport(request: Request, report: Report) -> Verdict:
+    if report.status == PROXY_DENIES or (report.outcome == _native.CONNECT_FAILED and report.status // 100 == 4):
+        return Verdict(Kind.FATAL, _refused_by_proxy(request, report))
+    hint = ""
+    if report.outcome in (_native.RESOLVE_FAILED, _native.CONNECT_FAILED):
+        hint = diagnosis.of_connection(request, has_connected=False)
+    elif report.outcome in (_native.DISCONNECTED, _native.STALLED) and not (report.status or report.reused):
+        hint = diagnosis.of_connection(request, has_connected=True)
     why = (report.outcome == _native.CANCELLED and request.given_up) or report.why
-    error = make_error(_BY_OUTCOME[report.outcome], why, request, report)
+    error = make_error(_BY_OUTCOME[report.outcome], why, request, report, hint=hint)
     if report.outcome == _native.TLS_FAILED:
         return Verdict(Kind.FATAL, error)
     if report.outcome == _native.RESOLVE_FAILED:
@@ -170,7 +180,15 @@ def refusal(request: Request, report: Report, cls: type[errors.S3Error] | None =
         # Not in S3's words: most often http:// on a port of https.
         cls, said = errors.ProtocolError, f"{said}: {report.content[:200].decode('utf-8', 'replace').strip()!r}"
     cls = cls or _BY_CODE.get(code) or _BY_STATUS.get(report.status, errors.InvalidRequest)
-    return make_error(cls, said, request, report, code, request_id)
+    hint = diagnosis.of_signature(request, report) if code == "SignatureDoesNotMatch" else ""
+    return make_error(cls, said, request, report, code, request_id, hint)
+
+
+def _refused_by_proxy(request: Request, report: Report) -> errors.S3Error:
+    said = report.why or "it wants a user and a password, or other ones"
+    return make_error(
+        errors.ProxyError, f"the proxy refuses: {said}", request, report, hint=diagnosis.of_proxy(request)
+    )
 
 
 def _judge_refusal(request: Request, report: Report) -> Verdict:
@@ -180,8 +198,13 @@ def _judge_refusal(request: Request, report: Report) -> Verdict:
     def error(cls: type[errors.S3Error] | None = None) -> errors.S3Error:
         return refusal(request, report, cls)
 
+    if status == PROXY_DENIES:
+        return Verdict(Kind.FATAL, _refused_by_proxy(request, report))
     if code in _EXPIRED_CODES:
         return Verdict(Kind.MEND, error(errors.ExpiredCredentials), mend=Mend.CREDENTIALS)
+    if code == "InvalidAccessKeyId" and request.terms is not None and request.terms.credentials.session_token:
+        # Temporary keys that have ended are unknown to servers that have forgotten them.
+        return Verdict(Kind.MEND, error(), mend=Mend.CREDENTIALS)
     if code == "RequestTimeTooSkewed":
         return Verdict(Kind.MEND, error(), mend=Mend.CLOCK)
     if status == 429 or code in _THROTTLE_CODES or status == 503:

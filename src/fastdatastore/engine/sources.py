@@ -128,8 +128,8 @@ class FileObjectSource:
             got = self._file.readinto(view[at:])
             if got is None:
                 raise ConfigurationError(f"{self._file!r} does not wait for its bytes; make it blocking")
-            if not got:
-                raise SourceChanged(f"{self._file!r} gave {at:,} of {length:,} bytes; do not touch it meanwhile")
+            if not 0 < got <= length - at:
+                raise SourceChanged(f"{self._file!r} gave {at + got:,} of {length:,} bytes; do not touch it meanwhile")
             at += got
         return view
 

@@ -7,8 +7,7 @@ likewise). Until a bucket throttles for the first time, nothing is held back.
 
 from __future__ import annotations
 
-import threading
-
+from fastdatastore import forks
 from fastdatastore.engine.pacing import TokenBucket
 
 CUT = 0.85
@@ -53,7 +52,7 @@ class Throttle:
         self._sent_at = -IDLE_SECONDS
         self._window = 0.0  # its begin
         self._before = 0.0  # requests a second in the window before
-        self._lock = threading.Lock()
+        self._lock = forks.lock()
 
     def __repr__(self) -> str:
         rate = "unlimited" if self._allowance is None else f"{self._allowance.rate:,.0f} requests/s"

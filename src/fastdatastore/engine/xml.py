@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from xml.etree.ElementTree import Element, ParseError, TreeBuilder, XMLParser
 
 MAX_BYTES = 16 << 20
+MAX_ERROR_BYTES = 64 << 10
 
 # References to control characters, which XML 1.0 does not have: &#1; &#x1F; but not tab, line feed, carriage return.
 _IMPOSSIBLE = re.compile(rb"&#(?:0*(?:[0-8]|1[124-9]|2\d|3[01])|[xX]0*(?:[0-8bBcCeEfF]|1[0-9a-fA-F]));")
@@ -62,6 +64,8 @@ def field_of(content: bytes, path: str) -> str:
 
 def error_of(content: bytes) -> tuple[str, str, str]:
     """(Code, Message, RequestId) of an error document; empty strings where it is none."""
+    if content.startswith(b"{"):
+        return _error_of_json(content)
     try:
         root = parse(content)
     except BadXml:
@@ -72,3 +76,13 @@ def error_of(content: bytes) -> tuple[str, str, str]:
             return "", "", ""
         root = found
     return text(root, "Code"), text(root, "Message"), text(root, "RequestId")
+
+
+def _error_of_json(content: bytes) -> tuple[str, str, str]:
+    """Ceph answers so what it refuses before it knows that it is S3 which is spoken."""
+    try:
+        said = json.loads(content[:MAX_ERROR_BYTES])
+    except (ValueError, RecursionError):
+        return "", "", ""
+    code, message, request_id = (said.get(name) for name in ("Code", "Message", "RequestId"))
+    return str(code or ""), str(message or ""), str(request_id or "")

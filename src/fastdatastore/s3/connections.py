@@ -102,7 +102,7 @@ def _botocore_client(provider: CredentialProvider, params: dict[str, Any]) -> An
     try:
         if isinstance(params.get("config"), Mapping):
             params = params | {"config": Config(**params["config"])}
-        return provider.session().create_client("s3", **params)
+        return provider.open_session().create_client("s3", **params)
     except (BotoCoreError, TypeError, ValueError) as error:
         raise ConfigurationError(f"client_params are no arguments of boto3's S3 client: {error}") from error
 

@@ -6,7 +6,6 @@ import atexit
 import os
 import shutil
 import tempfile
-import threading
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
@@ -14,6 +13,7 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 
+from fastdatastore import forks
 from fastdatastore.engine.files import disk_error
 
 
@@ -25,7 +25,7 @@ class ResultFiles:
 
     def __init__(self, tmproot: str) -> None:
         self.tmproot = tmproot
-        self._lock = threading.Lock()
+        self._lock = forks.lock()
         self._directory: Path | None = None
         self._remove: Callable[[], None] | None = None
         self._owner = 0  # the process that made it

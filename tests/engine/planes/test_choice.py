@@ -130,6 +130,7 @@ def test_a_cgi_script_does_not_take_its_callers_header_for_a_proxy(monkeypatch: 
     assert proxy_for("http://s3.example.com") is None
 
 
+@pytest.mark.fault(15)
 @pytest.mark.parametrize(
     "entry",
     [
@@ -174,6 +175,7 @@ def test_no_proxy_exempts_addresses_and_networks(monkeypatch: pytest.MonkeyPatch
     assert proxy_for(f"http://{host}:9000") is not None
 
 
+@pytest.mark.fault(14)
 @pytest.mark.parametrize(
     "proxy", ["socks5://user:secret@proxy:1080", "http://", "http://user:secret@proxy:port", "http://[::1"]
 )

@@ -190,6 +190,7 @@ def test_a_redirect_is_an_answer(caller: Caller) -> None:
     assert (report.outcome, report.status, report.headers["location"]) == (0, 307, "http://127.0.0.1:1/")
 
 
+@pytest.mark.fault(23)
 def test_interim_responses_are_passed_over(caller: Caller) -> None:
     raw = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
     with ScriptedServer(in_turn(Reply(raw=raw))) as server:

@@ -14,10 +14,10 @@ from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
 
-from fastdatastore.engine.planes.proxies import proxy_for
+from fastdatastore.engine.planes.proxies import proxy_for, proxy_variable
 from fastdatastore.errors import ConfigurationError
 
-__all__ = ["proxy_for", "select"]
+__all__ = ["proxy_for", "proxy_variable", "select"]
 
 _log = logging.getLogger("fastdatastore")
 

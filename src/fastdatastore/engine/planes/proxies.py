@@ -19,11 +19,19 @@ def proxy_for(url: str) -> str | None:
     Raises:
         ConfigurationError: The variable does not hold such a URL.
     """
+    variable, proxy = _found(url)
+    return _checked(variable, proxy) if proxy else None
+
+
+def proxy_variable(url: str) -> str:
+    """The variable that names the proxy for `url`; "" without one."""
+    return _found(url)[0]
+
+
+def _found(url: str) -> tuple[str, str]:
     parts = urlsplit(url)
     variable, proxy = _variable(f"{parts.scheme}_proxy", "all_proxy")
-    if not proxy or _is_exempt(parts.hostname or "", parts.port):
-        return None
-    return _checked(variable, proxy)
+    return ("", "") if not proxy or _is_exempt(parts.hostname or "", parts.port) else (variable, proxy)
 
 
 def _variable(*names: str) -> tuple[str, str]:

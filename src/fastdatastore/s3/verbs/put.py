@@ -212,8 +212,8 @@ def described(content_type: str | None, metadata: Mapping[str, Any] | None) -> P
         except (TypeError, ValueError) as error:
             raise errors.ConfigurationError(f"metadata must be what JSON can hold: {error}") from None
     for name, value in headers:
-        if any(c < " " or c == "\x7f" for c in value):
-            raise errors.ConfigurationError(f"{name} must not hold control characters, got {value!r}")
+        if not (value.isascii() and value.isprintable()):
+            raise errors.ConfigurationError(f"{name} must be of printable ASCII characters, got {value!r}")
     return headers
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import mmap
-import threading
 from collections import OrderedDict
 from itertools import islice
 from typing import Any, TypeAlias, final
+
+from fastdatastore import forks
 
 _SMALL_STEP = 64 << 10
 _HUGE_PAGE = 2 << 20
@@ -32,7 +33,7 @@ class BufferPool:
         if free_limit < 0:
             raise ValueError(f"free_limit must be a number of bytes, got {free_limit}")
         self._free_limit = free_limit
-        self._lock = threading.Lock()
+        self._lock = forks.lock()
         self._in_use: dict[int, mmap.mmap] = {}  # by id()
         self._free: OrderedDict[int, mmap.mmap] = OrderedDict()  # the newest last
         self._mapped = 0

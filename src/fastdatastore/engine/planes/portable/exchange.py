@@ -38,6 +38,8 @@ async def exchange(attempt: Attempt, host: Host) -> None:
         attempt.outcome, attempt.why = failure.outcome, failure.why
     except (TimeoutError, aiohttp.ClientError, HttpProcessingError, OSError) as error:
         attempt.outcome, attempt.why = _outcome_of(attempt, error)
+        if isinstance(error, aiohttp.ClientHttpProxyError):
+            attempt.status = error.status
     except MemoryError:
         attempt.outcome, attempt.why = constants.NO_MEMORY, "out of memory for the request or its response"
     finally:
@@ -139,7 +141,9 @@ def _outcome_of(attempt: Attempt, error: BaseException) -> tuple[int, str]:
     # A server that is busy or going down hangs up, too: that is no verdict on its certificate.
     if isinstance(error, aiohttp.ClientSSLError) and not isinstance(error.__cause__, ssl.SSLEOFError):
         return constants.TLS_FAILED, f"TLS: {why}"
-    if isinstance(error, (aiohttp.ClientConnectorError, aiohttp.ClientHttpProxyError)):
+    if isinstance(error, aiohttp.ClientHttpProxyError):  # its text holds the proxy's URL, password and all
+        return constants.CONNECT_FAILED, f"cannot connect: the proxy answers HTTP {error.status} {error.message}"
+    if isinstance(error, aiohttp.ClientConnectorError):
         return constants.CONNECT_FAILED, f"cannot connect: {why}"
     if not attempt.started:
         if isinstance(error, asyncio.TimeoutError):
