@@ -26,6 +26,7 @@ from fastdatastore.errors import (
     S3Error,
     ServerError,
 )
+from fastdatastore.testing.faults import Bandwidth, FaultProxy
 from fastdatastore.testing.servers import RunningServer
 from tests.support.clients import client_at, client_of
 from tests.support.scripted_server import Received, Reply, Script, ScriptedServer, error_reply
@@ -264,14 +265,24 @@ def test_parts_cover_the_source_and_carry_its_ETag() -> None:
     assert job.etag == multipart_etag(PARTS)
 
 
+@pytest.mark.fault(42)
 @pytest.mark.parametrize("most_at_once", [5 * MIB, 50 * MIB], ids=["in parts", "at once"])
-def test_an_error_in_a_200_is_a_failed_attempt(most_at_once: int) -> None:
+def test_a_copy_that_fails_by_200_is_tried_again(most_at_once: int) -> None:
     wrong = Reply(body=b"<Error><Code>InternalError</Code><Message>We encountered an error</Message></Error>")
     copies = lambda received, nth: wrong if received.method == "PUT" and nth < 1 else None  # noqa: E731
     job, _ = _run(_store(copies), most_at_once)
     assert job.retries == 1
     with pytest.raises(ServerError, match="We encountered an error"):
         _run(_store(lambda received, nth: wrong if received.method == "PUT" else None), most_at_once, attempts=2)
+
+
+@pytest.mark.parametrize("most_at_once", [5 * MIB, 50 * MIB], ids=["in parts", "at once"])
+def test_a_server_that_sends_blanks_while_it_copies_is_waited_for(most_at_once: int) -> None:
+    job = CopyJob(("other", "source", ""), "bucket", "target", most_at_once=most_at_once, part_size=4 * MIB)
+    with ScriptedServer(_store()) as server, FaultProxy(server.url) as proxy:
+        proxy.add(Bandwidth(60, method="PUT"))  # of which a reply has about 100 bytes
+        client_at(proxy.url, stall_timeout=0.4).run_one(job)
+    assert job.retries == 0
 
 
 def test_a_copy_that_fails_leaves_no_upload_behind() -> None:

@@ -127,6 +127,7 @@ def test_the_request_carries_the_checksum_that_servers_demand(tmp_path: Path) ->
     assert base64.b64decode(received.headers["content-md5"]) == hashlib.md5(received.body).digest()
 
 
+@pytest.mark.fault(43)
 def test_keys_that_stay_are_named_and_the_others_are_deleted(tmp_path: Path) -> None:
     names = [f"key{i:04}" for i in range(1500)]
     refused = [(name, "AccessDenied") for name in names[:5]]
@@ -147,6 +148,7 @@ def test_keys_that_stay_are_named_and_the_others_are_deleted(tmp_path: Path) -> 
     assert [failure.key for failure in again.failures] == names[:5]
 
 
+@pytest.mark.fault(43)
 def test_keys_that_a_busy_server_left_are_asked_for_again(tmp_path: Path) -> None:
     busy = _result(("b", "InternalError"), ("c", "SlowDown"), ("d", "AccessDenied"))
     with ScriptedServer(in_turn(busy, _result(("c", "SlowDown")), _result())) as server:
@@ -165,7 +167,8 @@ def test_keys_that_a_busy_server_leaves_for_good_are_named(tmp_path: Path) -> No
     assert [(type(failure), failure.key) for failure in caught.value.failures] == [(ServerError, "b")]
 
 
-def test_an_error_in_a_200_is_a_failed_attempt(tmp_path: Path) -> None:
+@pytest.mark.fault(42)
+def test_deletes_that_fail_by_200_are_tried_again(tmp_path: Path) -> None:
     wrong = Reply(body=b"<Error><Code>InternalError</Code><Message>We encountered an error</Message></Error>")
     with ScriptedServer(in_turn(wrong, _result())) as server:
         S3(str(tmp_path), client=client_at(server.url), s3root="s3://bucket").delete_many(["a"])

@@ -278,6 +278,8 @@ class Driver:
         if now < self._trickles.due:
             return
         progress = cast("list[tuple[Request, int]]", self._queue.progress())
+        # Who has patience waits for the server's work; what moves meanwhile are blanks that keep the connection.
+        progress = [(request, moved) for request, moved in progress if not request.patience]
         for request, why in self._trickles.look(now, self._queue.moved, progress):
             request.given_up = why
             request.trickled += 1
