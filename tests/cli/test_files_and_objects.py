@@ -222,6 +222,7 @@ WRONG = [
     ("fds cp data/a.csv https://{b}/new", 2, "s3://bucket/key is needed"),
     ("fds cp - -", 2, "one source or the target"),
     ("fds cp - s3://{b}/new/", 2, "name the object"),
+    ("fds cp --dry-run s3://{b}/data/a.csv -", 2, "which is the target"),
     ("fds cp '' s3://{b}/new/", 2, "must not be empty"),
     ("fds cp data/a.csv s3://{b}/new --sse-kms-key-id x", 2, "kms_key_id needs encryption"),
     ("fds cp data/a.csv s3://{b}/new --endpoint-url nonsense", 2, "endpoint must be http"),

@@ -138,6 +138,8 @@ def _check(options: argparse.Namespace, sources: list[Place], target: Place) -> 
         raise CannotRun("- is one source or the target, and stands for one object")
     if isinstance(target, Stream) and not isinstance(sources[0], S3Place):
         raise CannotRun("only an object on S3 can be copied to standard output")
+    if isinstance(target, Stream) and options.dry_run:
+        raise CannotRun("--dry-run says what would be done on standard output, which is the target")
     if isinstance(target, LocalPlace) and not all(isinstance(source, S3Place) for source in sources):
         raise CannotRun("the source or the target must be on S3: s3://bucket/key")
     if isinstance(sources[0], Stream) and target.is_directory:
