@@ -58,6 +58,8 @@ class Client:
 
     def with_options(self, options: Options) -> Client:
         """A client of the same store that shares all that this one has learnt, with other options."""
+        if options == self.options:
+            return self
         options.check_transport(self.remote.is_tls)
         other = object.__new__(Client)
         vars(other).update(vars(self), options=options)
