@@ -185,6 +185,17 @@ class ServerError(S3Error):
     """The server went on failing (5xx) until the attempts were used up."""
 
 
+class DeleteFailed(S3Error):
+    """Some of many objects could not be deleted; all others were.
+
+    Attributes:
+        failures: An error for each that is still there, with its `key`.
+    """
+
+    failures: tuple[S3Error, ...] = ()
+    hint = "see why in `failures` of this error; all other objects were deleted"
+
+
 class ConnectError(S3Error):
     """No connection: the name does not resolve, or nothing answers at the address."""
 

@@ -281,6 +281,17 @@ def _configured_endpoint(session: Session) -> EndpointConfig:
     if not session.get_config_variable("ignore_configured_endpoint_urls"):
         url = ConfiguredEndpointProvider(session.full_config, session.get_scoped_config(), "s3").provide()
     region = session.get_config_variable("region") or "us-east-1"
-    s3 = session.get_scoped_config().get("s3")
-    addressing = s3.get("addressing_style", "auto") if isinstance(s3, dict) else "auto"
-    return EndpointConfig(url or "", region, session.get_config_variable("ca_bundle") or "", addressing)
+    s3 = session.get_config_variable("s3") or {}
+    return EndpointConfig(
+        url or "",
+        region,
+        session.get_config_variable("ca_bundle") or "",
+        s3.get("addressing_style") or "auto",
+        dualstack=_is_true(session.get_config_variable("use_dualstack_endpoint") or s3.get("use_dualstack_endpoint")),
+        fips=_is_true(session.get_config_variable("use_fips_endpoint")),
+        accelerate=_is_true(s3.get("use_accelerate_endpoint")),
+    )
+
+
+def _is_true(found: Any) -> bool:
+    return found is True or str(found).lower() == "true"

@@ -113,5 +113,6 @@ class StaticCredentials(CredentialProvider):
 
 def configured_endpoint(provider: CredentialProvider) -> EndpointConfig:
     """The endpoint that the AWS variables and files name: AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, AWS_REGION,
-    AWS_DEFAULT_REGION, AWS_CA_BUNDLE and their like in ~/.aws/config."""
+    AWS_DEFAULT_REGION, AWS_CA_BUNDLE, AWS_USE_DUALSTACK_ENDPOINT, AWS_USE_FIPS_ENDPOINT and their like in
+    ~/.aws/config, there also s3 = use_accelerate_endpoint and addressing_style."""
     return provider._chain.endpoint()

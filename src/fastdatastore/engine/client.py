@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Callable, Generator, Iterable
 from contextlib import aclosing
 from io import BufferedIOBase, RawIOBase
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from fastdatastore.auth.credentials import CredentialProvider, configured_endpoint
 from fastdatastore.auth.endpoint import EndpointConfig
@@ -16,6 +16,7 @@ from fastdatastore.engine.driver import Driver
 from fastdatastore.engine.files import FileSink
 from fastdatastore.engine.get import ByteRange, GetJob
 from fastdatastore.engine.job import Job
+from fastdatastore.engine.options import NO_OPTIONS, Options
 from fastdatastore.engine.put import Condition, PutJob, PutStreamJob
 from fastdatastore.engine.remote import Remote
 from fastdatastore.engine.request import Pairs
@@ -35,6 +36,7 @@ class Client:
     Args:
         endpoint: Where requests go; None takes what the AWS variables and files say.
         credentials: Who signs; None takes botocore's chain.
+        options: What goes with every request.
     """
 
     def __init__(
@@ -42,21 +44,40 @@ class Client:
         endpoint: EndpointConfig | None = None,
         credentials: CredentialProvider | None = None,
         settings: Settings | None = None,
+        options: Options = NO_OPTIONS,
     ) -> None:
         self.settings = settings or Settings()
         self._credentials = credentials or CredentialProvider()
         self._has_looked = False  # for credentials, off the event loop
         self.remote = Remote(endpoint or configured_endpoint(self._credentials), self._credentials, self.settings)
+        self.options = options
+        options.check_transport(self.remote.is_tls)
 
-    def __reduce__(self) -> tuple[type[Client], tuple[EndpointConfig, CredentialProvider, Settings]]:
-        return Client, (self.remote.endpoint, self._credentials, self.settings)
+    def __reduce__(self) -> tuple[type[Client], tuple[Any, ...]]:
+        return Client, (self.remote.endpoint, self._credentials, self.settings, self.options)
+
+    def with_options(self, options: Options) -> Client:
+        """A client of the same store that shares all that this one has learnt, with other options."""
+        if options == self.options:
+            return self
+        options.check_transport(self.remote.is_tls)
+        other = object.__new__(Client)
+        vars(other).update(vars(self), options=options)
+        return other
 
     def __repr__(self) -> str:
         return f"<Client {self.remote.endpoint}>"
 
     # ---- jobs ----
 
-    def get(self, bucket: str, key: str, sink: Sink | None = None, byte_range: ByteRange | None = None) -> GetJob:
+    def get(
+        self,
+        bucket: str,
+        key: str,
+        sink: Sink | None = None,
+        byte_range: ByteRange | None = None,
+        version_id: str = "",
+    ) -> GetJob:
         """A download, into recycled memory unless a sink is given."""
         return GetJob(
             bucket,
@@ -65,6 +86,7 @@ class Client:
             part_size=self.settings.part_size,
             slots=self.remote.concurrency.of(up=False, large=True),
             byte_range=byte_range,
+            version_id=version_id,
         )
 
     def put(
@@ -123,7 +145,7 @@ class Client:
 
     def run(self, jobs: Iterable[J], on_turn: Callable[[int], None] | None = None) -> Generator[J, None, None]:
         """Yields jobs as they end, failed ones with their `error`; see Driver.run."""
-        return cast("Generator[J, None, None]", Driver(self.remote, on_turn).run(jobs))
+        return cast("Generator[J, None, None]", Driver(self.remote, self.options, on_turn).run(jobs))
 
     async def arun(self, jobs: Iterable[J], on_turn: Callable[[int], None] | None = None) -> AsyncGenerator[J, None]:
         """`run` for a coroutine; to be used in `contextlib.aclosing`. See Driver.arun.
@@ -137,7 +159,7 @@ class Client:
             # The first look may read files, or ask services that take their time.
             await asyncio.to_thread(self.remote.snapshot)
             self._has_looked = True
-        async with aclosing(Driver(self.remote, on_turn).arun(jobs)) as ended:
+        async with aclosing(Driver(self.remote, self.options, on_turn).arun(jobs)) as ended:
             async for job in ended:
                 try:
                     yield cast(J, job)

@@ -10,7 +10,7 @@ import heapq
 import os
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, cast
 
 from fastdatastore.engine import injection, process, retry
@@ -19,6 +19,7 @@ from fastdatastore.engine.appetite import Appetite
 from fastdatastore.engine.budget import REFUND
 from fastdatastore.engine.hedging import Hedger
 from fastdatastore.engine.job import Job, RetryRequest
+from fastdatastore.engine.options import NO_OPTIONS, Options
 from fastdatastore.engine.planes.local import local as _native
 from fastdatastore.engine.remote import Remote
 from fastdatastore.engine.request import Request
@@ -51,12 +52,16 @@ class Driver:
     """Runs jobs over a remote. For one thread, for one call.
 
     Args:
+        options: What goes with every request.
         on_turn: Is called with `moved` in each turn, at least ten times a second; what it raises ends the run.
     """
 
-    def __init__(self, remote: Remote, on_turn: Callable[[int], None] | None = None) -> None:
+    def __init__(
+        self, remote: Remote, options: Options = NO_OPTIONS, on_turn: Callable[[int], None] | None = None
+    ) -> None:
         remote.check_fork()
         self._remote = remote
+        self._options = options
         self._settings = remote.settings
         self._on_turn = on_turn
         try:
@@ -222,8 +227,7 @@ class Driver:
         if not batch:
             return
         try:
-            snapshot = self._remote.snapshot()
-            orders = [self._remote.order(request, snapshot) for request in batch]
+            orders = self._orders(batch)
         except FastDatastoreError as error:
             for request in batch:
                 self._admission.on_withdrawn(request)
@@ -260,6 +264,10 @@ class Driver:
             heapq.heappush(self._later, (now, self._ticket, request))
         return True
 
+    def _orders(self, requests: Sequence[Request]) -> list[_native.Order]:
+        snapshot = self._remote.snapshot()
+        return [self._remote.order(r, snapshot, self._options.headers(r.operation)) for r in requests]
+
     def _hedge(self, batch: list[Request], now: float) -> None:
         """Sends the part that is most overdue a second time, if the budget allows it and there is room."""
         if not self._uploading or now < self._hedge_at:
@@ -280,6 +288,8 @@ class Driver:
         if now < self._trickles.due:
             return
         progress = cast("list[tuple[Request, int]]", self._queue.progress())
+        # Who has patience waits for the server's work; what moves meanwhile are blanks that keep the connection.
+        progress = [(request, moved) for request, moved in progress if not request.patience]
         for request, why in self._trickles.look(now, self._queue.moved, progress):
             request.given_up = why
             request.trickled += 1
@@ -513,7 +523,7 @@ class Driver:
         todo = [tidying.next_request() for job in stopped if (tidying := job.cleanup()) is not None]
         if todo:
             with contextlib.suppress(FastDatastoreError):  # without credentials none can be aborted
-                self._queue.submit([self._remote.order(r, self._remote.snapshot()) for r in todo if r is not None])
+                self._queue.submit(self._orders([request for request in todo if request is not None]))
             seconds = LAST_ABORT_SECONDS if self._is_hurried else TIDY_SECONDS
             deadline = max(deadline, time.monotonic() + seconds)
             while len(self._queue) and (left := deadline - time.monotonic()) > 0:

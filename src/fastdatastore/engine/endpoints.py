@@ -17,7 +17,6 @@ import re
 from dataclasses import dataclass, field
 
 from fastdatastore.config import MIB
-from fastdatastore.errors import ConfigurationError
 
 
 @dataclass(frozen=True)
@@ -48,15 +47,6 @@ _BY_HOST: tuple[tuple[str, Limits], ...] = (
 def limits_of(host: str) -> Limits:
     """What the endpoint at `host` takes."""
     return next((limits for pattern, limits in _BY_HOST if re.search(pattern, host, re.IGNORECASE)), Limits())
-
-
-def check_supported(bucket: str, is_aws: bool) -> None:
-    """Raises ConfigurationError for a bucket of a kind that this client cannot sign for."""
-    if is_aws and bucket.endswith("--x-s3"):
-        raise ConfigurationError(
-            f"{bucket!r} is a directory bucket (S3 Express One Zone), which wants sessions of its own; "
-            "take a general purpose bucket"
-        )
 
 
 @dataclass

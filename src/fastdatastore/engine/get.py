@@ -16,7 +16,7 @@ from fastdatastore.engine import integrity, plan
 from fastdatastore.engine.concurrency import Controller
 from fastdatastore.engine.job import Job, RetryRequest
 from fastdatastore.engine.planes.local import local as _native
-from fastdatastore.engine.request import Request
+from fastdatastore.engine.request import Request, version_query
 from fastdatastore.engine.retry import make_error, refusal
 from fastdatastore.engine.sinks import Sink
 
@@ -88,6 +88,7 @@ class GetJob(Job):
         part_size: int,
         slots: Controller,
         byte_range: ByteRange | None = None,
+        version_id: str = "",
     ) -> None:
         super().__init__(bucket, key)
         self.headers: dict[str, str] = {}
@@ -98,6 +99,7 @@ class GetJob(Job):
         self._part_size = part_size
         self._slots = slots
         self._range = byte_range
+        self._query = version_query(version_id)
         self._asked = False
         self._unsized: Report | None = None  # the first reply, when only a range can tell how long its body is
         self._sizing: Request | None = None  # that range
@@ -127,6 +129,7 @@ class GetJob(Job):
                 "GET",
                 self.bucket,
                 self.key,
+                query=self._query,
                 headers=headers,
                 pause_above=INLINE_MAX,
                 content_max=INLINE_MAX,
@@ -154,6 +157,7 @@ class GetJob(Job):
             "GET",
             self.bucket,
             self.key,
+            query=self._query,
             target=self._sink.target(offset, length),
             download_crc=integrity.ALGORITHMS[self._algorithm],
             part=offset + 1,

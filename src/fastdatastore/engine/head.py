@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fastdatastore.engine.job import Job
-from fastdatastore.engine.request import Request
+from fastdatastore.engine.request import Request, version_query
 
 if TYPE_CHECKING:
     from fastdatastore._native import Report
@@ -16,16 +16,31 @@ class HeadJob(Job):
 
     An error reply to HEAD has no body and so no code: a GET of one byte then asks the server what is wrong.
 
+    Args:
+        with_checksum: Ask for the object's checksum, which may take permissions of its own (KMS).
+
     Attributes, when it is done:
         headers: Of the reply.
     """
 
     operation = "HeadObject"
 
-    def __init__(self, bucket: str, key: str) -> None:
+    def __init__(self, bucket: str, key: str, version_id: str = "", *, with_checksum: bool = False) -> None:
         super().__init__(bucket, key)
         self.headers: dict[str, str] = {}
-        self._todo = [Request(self, "HeadObject", "HEAD", bucket, key, expected=(400, 401, 403, 404))]
+        self._query = version_query(version_id)
+        self._todo = [
+            Request(
+                self,
+                "HeadObject",
+                "HEAD",
+                bucket,
+                key,
+                query=self._query,
+                headers=(("x-amz-checksum-mode", "ENABLED"),) if with_checksum else (),
+                expected=(400, 401, 403, 404, 405),
+            )
+        ]
 
     def next_request(self) -> Request | None:
         return self._todo.pop() if self._todo else None
@@ -38,6 +53,7 @@ class HeadJob(Job):
                 "GET",
                 self.bucket,
                 self.key,
+                query=self._query,
                 headers=(("range", "bytes=0-0"),),
                 expected=(416,),
             )

@@ -32,21 +32,23 @@ class ListJob(Job):
 
     Args:
         recursive: All keys; otherwise keys up to the next "/", and the common prefixes beyond.
-        first_page_only: No more than comes with one request.
+        page: Only the page that this token stands for, "" being the first; None: all pages.
 
     Attributes, when it is done:
         entries: In the server's order; of each page the keys, then the common prefixes.
+        next_page: The token of the page after this one; None when there is none.
     """
 
     operation = "ListObjectsV2"
 
-    def __init__(self, bucket: str, prefix: str, *, recursive: bool, first_page_only: bool = False) -> None:
+    def __init__(self, bucket: str, prefix: str, *, recursive: bool, page: str | None = None) -> None:
         super().__init__(bucket)
         self.prefix = prefix
         self.entries: list[Entry] = []
         self._recursive = recursive
-        self._first_page_only = first_page_only
-        self._next: str | None = ""
+        self.next_page: str | None = None
+        self._next: str | None = page or ""
+        self._one_page = page is not None
         self._pages: set[str] = set()
 
     def next_request(self) -> Request | None:
@@ -86,10 +88,13 @@ class ListJob(Job):
         ]
         self.entries += page
         token = xml.text(root, "NextContinuationToken")
-        if self._first_page_only or xml.text(root, "IsTruncated") != "true":
+        if xml.text(root, "IsTruncated") != "true":
             self.finish()
         elif not token or token in self._pages:
             raise make_error(errors.ProtocolError, "the listing goes on but names no new page", request, report)
+        elif self._one_page:
+            self.next_page = token
+            self.finish()
         else:
             self._pages.add(token)
             self._next = token

@@ -16,7 +16,7 @@ from fastdatastore.engine.budget import RetryBudget
 from fastdatastore.engine.concurrency import Concurrency
 from fastdatastore.engine.endpoints import Learnt
 from fastdatastore.engine.pacing import Pacer
-from fastdatastore.engine.request import Request, Terms
+from fastdatastore.engine.request import Pairs, Request, Terms
 from fastdatastore.engine.throttle import Throttle
 from fastdatastore.errors import ConfigurationError
 
@@ -124,8 +124,8 @@ class Remote:
             self._buckets.pop(bucket, None)
         return True
 
-    def order(self, request: Request, snapshot: Credentials) -> _native.Order:
-        """One attempt of `request`, for Queue.submit; the request is its tag."""
+    def order(self, request: Request, snapshot: Credentials, headers: Pairs = ()) -> _native.Order:
+        """One attempt of `request` with `headers` besides its own, for Queue.submit; the request is its tag."""
         endpoint, address = self._buckets.get(request.bucket) or self._connect(request.bucket)
         prefix = address.prefix
         request.terms, signer = self._terms_of(request.bucket, snapshot, address)
@@ -139,7 +139,7 @@ class Remote:
             request.method,
             prefix + request.key if request.key else prefix.rstrip("/") or "/",
             request.query,
-            (("user-agent", USER_AGENT), *request.headers),
+            (("user-agent", USER_AGENT), *headers, *request.headers),
             request.body,
             request.target,
             request.upload_crc,
@@ -152,17 +152,16 @@ class Remote:
         )
 
     def _terms_of(self, bucket: str, snapshot: Credentials, address: Address) -> tuple[Terms, _native.Credentials]:
-        region = self._regions.get(bucket, self.endpoint.region)
         known = self._terms.get(bucket)
         if known is not None:
             terms = known[0]
             same = terms.credentials is snapshot or terms.credentials == snapshot
-            if same and terms.region == region and terms.clock_offset == self._clock_offset:
+            if same and terms.region == address.region and terms.clock_offset == self._clock_offset:
                 return known
         terms = Terms(
-            snapshot, region, self._clock_offset, self.is_tls, address.host_header, address.prefix, self._proxy
+            snapshot, address.region, self._clock_offset, self.is_tls, address.host_header, address.prefix, self._proxy
         )
-        made = self._terms[bucket] = (terms, self._sign_with(snapshot, region))
+        made = self._terms[bucket] = (terms, self._sign_with(snapshot, address.region))
         return made
 
     def _sign_with(self, snapshot: Credentials, region: str) -> _native.Credentials:
@@ -175,9 +174,12 @@ class Remote:
             self._signers[region] = known
         return known[1]
 
+    def address(self, bucket: str) -> Address:
+        """Where `bucket` is reached, as far as is known by now."""
+        return self.endpoint.address(bucket, self._regions.get(bucket))
+
     def _connect(self, bucket: str) -> tuple[_native.Endpoint, Address]:
-        endpoints.check_supported(bucket, is_aws=not self.endpoint.url)
-        address = self.endpoint.address(bucket, self._regions.get(bucket))
+        address = self.address(bucket)
         with self._lock:
             # One native endpoint a host: with path-style addressing all buckets share its connections.
             made = self._hosts.get(address.host)

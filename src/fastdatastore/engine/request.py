@@ -17,6 +17,13 @@ if TYPE_CHECKING:
 Pairs: TypeAlias = tuple[tuple[str, str], ...]
 
 XML_MAX = 16 << 20
+
+
+def version_query(version_id: str) -> Pairs:
+    """What names a version of an object; "" is the current one."""
+    return (("versionId", version_id),) if version_id else ()
+
+
 # A longer body occupies its connection for the time of its bytes, not of a round trip.
 LARGE = 256 << 10
 

@@ -127,6 +127,19 @@ def make_error(
     )
 
 
+def is_transient(code: str) -> bool:
+    """Whether what S3 says by this code may be different the next time."""
+    return code in _THROTTLE_CODES or code in _RETRY_CODES
+
+
+def error_of_code(code: str, message: str, request: Request, report: Report) -> errors.S3Error:
+    """The error that a code stands for which is not the whole answer, but concerns one of many keys."""
+    cls = _BY_CODE.get(code, errors.InvalidRequest)
+    if is_transient(code):
+        cls = errors.Throttled if code in _THROTTLE_CODES else errors.ServerError
+    return make_error(cls, message or code, request, report, code)
+
+
 def judge(request: Request, report: Report) -> Verdict:
     """What is to be done after this attempt."""
     if report.outcome not in (_native.DONE, _native.CUT):

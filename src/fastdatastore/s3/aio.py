@@ -14,7 +14,8 @@ from fastdatastore.progress.show import Wish, metered
 from fastdatastore.s3.face import Face
 from fastdatastore.s3.objects import S3Object, S3PutObject
 from fastdatastore.s3.steps import Step, Steps
-from fastdatastore.s3.verbs import get, get_to, info, listing, put, recursive
+from fastdatastore.s3.stored import StoredURL
+from fastdatastore.s3.verbs import copy, delete, get, get_to, info, listing, presign, put, recursive
 from fastdatastore.s3.verbs.arguments import Key
 from fastdatastore.s3.verbs.get_to import LocalPath
 from fastdatastore.s3.verbs.put import Value
@@ -75,10 +76,16 @@ class AsyncS3(Face):
                 del result
 
     async def get(
-        self, key: Key = None, return_missing: bool = False, return_info: bool = True, *, progress: Wish = None
+        self,
+        key: Key = None,
+        return_missing: bool = False,
+        return_info: bool = True,
+        *,
+        version_id: str | None = None,
+        progress: Wish = None,
     ) -> S3Object:
         """Downloads one object, or a range of it; see S3.get."""
-        return (await self._run(get.get_many(self._context, [key], return_missing, return_info), progress))[0]
+        return await self._run(get.get(self._context, key, return_missing, return_info, version_id), progress)
 
     async def get_many(
         self,
@@ -164,9 +171,9 @@ class AsyncS3(Face):
         """Downloads all objects below s3root; see S3.get_all."""
         return await self._run(recursive.get_all(self._context, return_info), progress)
 
-    async def info(self, key: Key = None, return_missing: bool = False) -> S3Object:
+    async def info(self, key: Key = None, return_missing: bool = False, *, version_id: str | None = None) -> S3Object:
         """Size, content type and metadata of an object, without its bytes; see S3.info."""
-        return (await self._run(info.info_many(self._context, [key], return_missing)))[0]
+        return await self._run(info.info(self._context, key, return_missing, version_id))
 
     async def info_many(self, keys: Iterable[Key], return_missing: bool = False) -> list[S3Object]:
         """`info` of many objects at once, in the order of `keys`; see S3.info_many."""
@@ -182,7 +189,7 @@ class AsyncS3(Face):
         *,
         resume: bool = False,
         progress: Wish = None,
-    ) -> str:
+    ) -> StoredURL:
         """Stores one object and returns its URL; see S3.put. `obj` must not be changed before it is stored.
 
         With `resume` the event loop waits while the parts that are there already are read again and compared.
@@ -210,6 +217,33 @@ class AsyncS3(Face):
     ) -> list[tuple[str, str]]:
         """Stores local files, given by their paths; see S3.put_files."""
         return await self._run(put.put_files(self._context, key_paths, overwrite, resume), progress)
+
+    async def copy(
+        self,
+        source: str,
+        target: str | None,
+        *,
+        metadata: Mapping[str, Any] | None = None,
+        content_type: str | None = None,
+        version_id: str | None = None,
+    ) -> StoredURL:
+        """Copies an object within the store; see S3.copy."""
+        return await self._run(copy.copy(self._context, source, target, metadata, content_type, version_id))
+
+    async def delete(self, key: str | None, *, version_id: str | None = None) -> None:
+        """Deletes one object, or one version of it; see S3.delete."""
+        await self._run(delete.delete(self._context, key, version_id))
+
+    async def delete_many(self, keys: Iterable[str | None]) -> None:
+        """Deletes many objects, 1,000 by a request; see S3.delete_many."""
+        await self._run(delete.delete_many(self._context, keys))
+
+    async def presign(
+        self, key: str | None, *, expires: int = 3600, method: str = "GET", version_id: str | None = None
+    ) -> str:
+        """A URL for somebody without credentials; see S3.presign."""
+        # Credentials may have to be looked for.
+        return await asyncio.to_thread(presign.presign, self._context, key, expires, method, version_id)
 
     async def list_paths(self, keys: Iterable[Key] | None = None) -> list[S3Object]:
         """The objects and prefixes one level below each key; see S3.list_paths."""

@@ -14,7 +14,8 @@ from fastdatastore.progress.show import Wish, metered
 from fastdatastore.s3.face import Face
 from fastdatastore.s3.objects import S3Object, S3PutObject
 from fastdatastore.s3.steps import Step, Steps
-from fastdatastore.s3.verbs import get, get_to, info, listing, put, recursive
+from fastdatastore.s3.stored import StoredURL
+from fastdatastore.s3.verbs import copy, delete, get, get_to, info, listing, presign, put, recursive
 from fastdatastore.s3.verbs.arguments import Key
 from fastdatastore.s3.verbs.get_to import LocalPath
 from fastdatastore.s3.verbs.put import Value
@@ -43,14 +44,23 @@ class S3(Face):
         bucket, prefix: With `run`: instead of those of METAFLOW_DATATOOLS_S3ROOT.
         run: A FlowSpec (`run=self`) or a metaflow.Run: keys are relative to the run's own place.
         s3root: An s3:// URL that keys are relative to; without it every key is a full URL.
-        encryption: Server-side encryption of what is put, such as "AES256" (default:
+        encryption: Server-side encryption of what is put or copied: "AES256", "aws:kms" or "aws:kms:dsse" (default:
             METAFLOW_S3_SERVER_SIDE_ENCRYPTION).
         role: ARN of a role to assume. session_vars: Of the botocore session that has it.
         client_params: Arguments of boto3's S3 client: endpoint_url, region_name, verify, keys, config.
         external_client: Metaflow's S3Client or boto3's: endpoint, region, certificates and credentials are its own.
         inject_failure_rate: Percent of requests that fail on purpose, for tests; 100: every one, for good.
+        kms_key_id: Which KMS key, by id, ARN or alias; for the latter two encryptions. None takes the account's own.
+        customer_key: Your own key (SSE-C), 32 bytes or their base64, for all that is put, copied, read and asked
+            about. The server forgets it, so keep it; it needs https, and is in no repr, log, error or pickle.
+        storage_class: Of what is put or copied, such as "STANDARD_IA"; None takes the bucket's usual one.
+        requester_pays: You agree to pay for requests to a requester-pays bucket.
+        expected_bucket_owner: An account id; a bucket that belongs to another account is refused (AccessDenied).
         endpoint_url: Instead of what the configuration says.
-        client: An engine client to share.
+        client: An engine client to share; what is given here counts before its own options.
+
+    Encryption and the options from kms_key_id to expected_bucket_owner hold for all that the client does; for an object
+    with options of its own make another S3, which shares connections and credentials with this one.
 
     Raises:
         InvalidKey, ConfigurationError: An argument or the configuration says what cannot be.
@@ -97,7 +107,13 @@ class S3(Face):
     # ---- get ----
 
     def get(
-        self, key: Key = None, return_missing: bool = False, return_info: bool = True, *, progress: Wish = None
+        self,
+        key: Key = None,
+        return_missing: bool = False,
+        return_info: bool = True,
+        *,
+        version_id: str | None = None,
+        progress: Wish = None,
     ) -> S3Object:
         """Downloads one object, or a range of it (S3GetObject).
 
@@ -105,11 +121,12 @@ class S3(Face):
             key: Relative to s3root, or a full URL.
             return_missing: An object that is not there comes back with `exists` False instead of an error.
             return_info: Fill in metadata, content type, …
+            version_id: Of the version to read; None is the current one.
 
         Raises:
             NotFound, BucketNotFound, AccessDenied, InvalidRange, IntegrityError, …: see fastdatastore.errors.
         """
-        return self._run(get.get_many(self._context, [key], return_missing, return_info), progress)[0]
+        return self._run(get.get(self._context, key, return_missing, return_info, version_id), progress)
 
     def get_many(
         self,
@@ -218,9 +235,9 @@ class S3(Face):
 
     # ---- info ----
 
-    def info(self, key: Key = None, return_missing: bool = False) -> S3Object:
+    def info(self, key: Key = None, return_missing: bool = False, *, version_id: str | None = None) -> S3Object:
         """Size, content type and metadata of an object, without its bytes. See `get`."""
-        return self._run(info.info_many(self._context, [key], return_missing))[0]
+        return self._run(info.info(self._context, key, return_missing, version_id))
 
     def info_many(self, keys: Iterable[Key], return_missing: bool = False) -> list[S3Object]:
         """`info` of many objects at once, in the order of `keys`, duplicates kept."""
@@ -238,8 +255,8 @@ class S3(Face):
         *,
         resume: bool = False,
         progress: Wish = None,
-    ) -> str:
-        """Stores one object and returns its URL.
+    ) -> StoredURL:
+        """Stores one object and returns its URL: a str that also has the `version_id` and `etag` of what was stored.
 
         Args:
             obj: str (stored as UTF-8), any bytes-like object (not copied), or a seekable binary file object (read from
@@ -262,8 +279,8 @@ class S3(Face):
         metadata: Mapping[str, Any] | None = None,
         *,
         progress: Wish = None,
-    ) -> str:
-        """Stores what can be read but once and whose length is not known; returns its URL.
+    ) -> StoredURL:
+        """Stores what can be read but once and whose length is not known; returns its URL as `put` does.
 
         It is read in the calling thread, in blocks that grow with what has come (docs/design.md), of which as many are
         in memory as may be on the way, at most FDS_MEMORY_CEILING. If it raises, that very exception comes out, and
@@ -302,6 +319,71 @@ class S3(Face):
     ) -> list[tuple[str, str]]:
         """Stores local files, given by their paths; returns (key, url) as `put_many` does."""
         return self._run(put.put_files(self._context, key_paths, overwrite, resume), progress)
+
+    # ---- copy ----
+
+    def copy(
+        self,
+        source: str,
+        target: str | None,
+        *,
+        metadata: Mapping[str, Any] | None = None,
+        content_type: str | None = None,
+        version_id: str | None = None,
+    ) -> StoredURL:
+        """Copies an object within the store, of any size, and returns the copy's URL as `put` does.
+
+        Args:
+            source: Relative to s3root, or a full URL (of another bucket, too).
+            target: As for `put`.
+            metadata: Instead of the source's user metadata; {} removes it.
+            content_type: Instead of the source's. Whatever is not given here is kept as it is.
+            version_id: Of the source; None is the current one.
+
+        The copy gets the storage class and encryption of this client, or else the bucket's usual ones. Tags are kept
+        up to 5 GiB; beyond that the copy is made in parts, which S3 does without them.
+
+        Raises:
+            NotFound: There is no such source. Modified: It was replaced meanwhile. IntegrityError: The copy's
+                checksum is not the source's.
+        """
+        return self._run(copy.copy(self._context, source, target, metadata, content_type, version_id))
+
+    # ---- delete ----
+
+    def delete(self, key: str | None, *, version_id: str | None = None) -> None:
+        """Deletes one object; it is no error if it is not there.
+
+        Args:
+            version_id: Deletes this version for good. None hides the object, in a bucket that keeps versions.
+        """
+        self._run(delete.delete(self._context, key, version_id))
+
+    def delete_many(self, keys: Iterable[str | None]) -> None:
+        """Deletes many objects, 1,000 by a request; it is no error if some are not there.
+
+        Raises:
+            InvalidKey: Before anything is deleted.
+            DeleteFailed: Some could not be deleted, and why; all others were.
+        """
+        self._run(delete.delete_many(self._context, keys))
+
+    # ---- presign ----
+
+    def presign(
+        self, key: str | None, *, expires: int = 3600, method: str = "GET", version_id: str | None = None
+    ) -> str:
+        """A URL by which anybody, with any HTTP client, can read (or with method="PUT" store) one object.
+
+        Nothing is sent: a URL can be made for what is not there, and for what these credentials may not do.
+
+        Args:
+            expires: Seconds until it ends, at most 7 days. It ends with temporary credentials in any case.
+            method: "GET" or "PUT". What is put so gets the bucket's usual encryption and storage class, not this
+                client's.
+            version_id: For GET; None is the version that is current when the URL is used.
+        """
+        return presign.presign(self._context, key, expires, method, version_id)
 
     # ---- list ----
 

@@ -16,10 +16,8 @@ class Context:
     Attributes:
         root: What keys are relative to.
         files: Where results that do not fit into memory go.
-        encryption: Server-side encryption of what is put, or None.
     """
 
     client: Client
     root: Root
     files: ResultFiles
-    encryption: str | None

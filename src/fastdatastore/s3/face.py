@@ -6,10 +6,13 @@ import os
 import sys
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from types import EllipsisType
 from typing import Any, TypeVar
 
+from fastdatastore.auth.customer_key import CustomerKey
 from fastdatastore.engine.client import Client
+from fastdatastore.engine.options import NO_OPTIONS
 from fastdatastore.s3 import metaflow_settings
 from fastdatastore.s3.connections import connect
 from fastdatastore.s3.context import Context
@@ -44,6 +47,11 @@ class Face:
         client_params: Mapping[str, Any] | None = None,
         external_client: Any = None,
         inject_failure_rate: int | None = None,
+        kms_key_id: str | None = None,
+        customer_key: bytes | str | None = None,
+        storage_class: str | None = None,
+        requester_pays: bool = False,
+        expected_bucket_owner: str | None = None,
         endpoint_url: str | None = None,
         client: Client | None = None,
         **unknown: Any,
@@ -53,12 +61,23 @@ class Face:
         if inject_failure_rate is None:
             inject_failure_rate = int(os.environ.get("METAFLOW_S3_TEST_RETRYABLE_FAILURES", 0))
         root = Root(root_of(run, bucket, prefix) if run else s3root or None)
-        self._client = client or connect(
-            endpoint_url, role, session_vars, client_params, external_client, inject_failure_rate
-        )
+        given: dict[str, Any] = {
+            "kms_key_id": kms_key_id,
+            "customer_key": None if customer_key is None else CustomerKey(customer_key),
+            "storage_class": storage_class,
+            "requester_pays": requester_pays or None,
+            "expected_bucket_owner": expected_bucket_owner,
+        }
+        given = {name: value for name, value in given.items() if value is not None}
+        if client is None:
+            client = connect(endpoint_url, role, session_vars, client_params, external_client, inject_failure_rate)
+        if not isinstance(encryption, EllipsisType):
+            given["encryption"] = encryption
+        elif client.options == NO_OPTIONS and customer_key is None:
+            given["encryption"] = metaflow_settings.encryption()
+        self._client = client.with_options(replace(client.options, **given))
         self._files = ResultFiles(os.fspath(tmproot or metaflow_settings.temporary_directory()))
-        chosen = metaflow_settings.encryption() if isinstance(encryption, EllipsisType) else encryption
-        self._context = Context(self._client, root, self._files, chosen)
+        self._context = Context(self._client, root, self._files)
         self._bucket, self._prefix = bucket, prefix
         self._s3_role, self._s3_session_vars, self._s3_client_params = role, session_vars, client_params
         self._s3_inject_failures = inject_failure_rate
@@ -80,7 +99,7 @@ class Face:
 
     @property
     def _encryption(self) -> str | None:
-        return self._context.encryption
+        return self._client.options.encryption
 
     @property
     def _s3_client(self) -> Any:
@@ -94,11 +113,11 @@ class Face:
 
     def __reduce__(self) -> tuple[Any, ...]:
         at = self._context
-        return _unpickle, (type(self), self._files.tmproot, at.root.url, at.encryption, self._client)
+        return _unpickle, (type(self), self._files.tmproot, at.root.url, self._client)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._context.root.url or '(no root)'} at {self._client.remote.endpoint}>"
 
 
-def _unpickle(kind: type[F], tmproot: str, s3root: str | None, encryption: str | None, client: Client) -> F:
-    return kind(tmproot, s3root=s3root, encryption=encryption, client=client)
+def _unpickle(kind: type[F], tmproot: str, s3root: str | None, client: Client) -> F:
+    return kind(tmproot, s3root=s3root, encryption=client.options.encryption, client=client)

@@ -262,6 +262,11 @@ class S3Object:
         return self._header("x-amz-server-side-encryption")
 
     @property
+    def version_id(self) -> str | None:
+        """In a bucket that keeps versions."""
+        return self._header("x-amz-version-id")
+
+    @property
     def range_info(self) -> RangeInfo | None:
         """Which bytes these are; for a whole object (0, size)."""
         return self._range

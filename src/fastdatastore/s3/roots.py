@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from fastdatastore.auth.access_points import split_bucket
 from fastdatastore.auth.endpoint import check_bucket, check_key
 from fastdatastore.errors import InvalidKey
 
@@ -42,6 +43,10 @@ class Root:
         check_key(place.key)
         return place
 
+    def place_anywhere(self, key: str | None) -> Place:
+        """Of an object that is only read: below the root, or anywhere by its full URL."""
+        return Root(None).place(key) if isinstance(key, str) and _is_url(key) else self.place(key)
+
     def directory(self, key: str | None) -> Place:
         """Of a listing: the key ends in "/", or is "" for a whole bucket."""
         place = self._resolve(key)
@@ -77,5 +82,5 @@ def _is_url(text: str) -> bool:
 
 def _split(url: str) -> tuple[str, str]:
     # By hand, because a key may hold "?" and "#". Like metaflow.S3 it strips all slashes behind the bucket.
-    bucket, _, key = url[5:].partition("/")
+    bucket, key = split_bucket(url[5:])
     return bucket, key.lstrip("/")

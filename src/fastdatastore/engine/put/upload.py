@@ -42,6 +42,7 @@ class Upload(Job):
         source: What is closed at the end.
     Attributes, when it is done:
         etag: As the server gave it, quoted; "" where it gave none.
+        version_id: In a bucket that keeps versions; else "".
         resumed: How many parts were there already.
     """
 
@@ -56,6 +57,7 @@ class Upload(Job):
         self.part_size = max(remote.settings.part_size, remote.limits.part_size)
         self.upload_id = ""
         self.etag = ""
+        self.version_id = ""
         self.resumed = 0
         self._is_tls = remote.is_tls
         self.source: Source | Stream | None = None
@@ -76,6 +78,7 @@ class Upload(Job):
 
     def on_answer(self, request: Request, report: Report) -> None:
         assert self._phase is not None
+        self.version_id = report.headers.get("x-amz-version-id", "")
         self._phase.on_answer(request, report)
 
     def cleanup(self) -> Job | None:

@@ -20,6 +20,15 @@ def listed(keys: Iterable[K]) -> Iterable[K]:
     return keys
 
 
+def checked_version(version_id: str | None) -> str:
+    """As the engine takes it: "" for the current version."""
+    if version_id is None:
+        return ""
+    if not isinstance(version_id, str) or not version_id.isprintable() or not 1 <= len(version_id) <= 1024:
+        raise errors.ConfigurationError(f"version_id must be a version's id, or None, got {version_id!r}")
+    return version_id
+
+
 def name_of(item: Any) -> str | None:
     """The key that an item names: itself, or the one in an S3GetObject or S3PutObject, ours or Metaflow's."""
     if item is None or isinstance(item, str):

@@ -30,11 +30,17 @@ class Wanted(NamedTuple):
 
 
 class Downloads:
-    """Downloads under way. `return_info`: results carry metadata, content type, …"""
+    """Downloads under way.
 
-    def __init__(self, at: Context, return_info: bool) -> None:
+    Args:
+        return_info: Results carry metadata, content type, …
+        version_id: Which version is fetched; "" is the current one.
+    """
+
+    def __init__(self, at: Context, return_info: bool, version_id: str = "") -> None:
         self._at = at
         self._return_info = return_info
+        self._version_id = version_id
         self._spill_sink = at.client.spill_sinks(at.files.new_path)
         self._begun: dict[Job, tuple[Wanted, Sink]] = {}
 
@@ -44,9 +50,9 @@ class Downloads:
         sink = sink or self._spill_sink()
         job: GetJob | HeadJob
         if byte_range is not None and byte_range.length == 0:
-            job = HeadJob(place.bucket, place.key)  # no bytes, but whether and what it is
+            job = HeadJob(place.bucket, place.key, self._version_id)  # no bytes, but whether and what it is
         else:
-            job = self._at.client.get(place.bucket, place.key, sink, byte_range)
+            job = self._at.client.get(place.bucket, place.key, sink, byte_range, self._version_id)
         self._begun[job] = (wanted, sink)
         return job
 

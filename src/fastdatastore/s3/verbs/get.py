@@ -9,11 +9,17 @@ from fastdatastore.engine.job import Job
 from fastdatastore.s3.context import Context
 from fastdatastore.s3.objects import S3Object
 from fastdatastore.s3.steps import Step, Steps
-from fastdatastore.s3.verbs.arguments import Key, counted, listed
+from fastdatastore.s3.verbs.arguments import Key, checked_version, counted, listed
 from fastdatastore.s3.verbs.downloads import Downloads, Wanted, wanted_of
 
 
-def get_many(at: Context, keys: Iterable[Key], return_missing: bool, return_info: bool) -> Steps[list[S3Object]]:
+def get(at: Context, key: Key, return_missing: bool, return_info: bool, version_id: str | None) -> Steps[S3Object]:
+    return (yield from get_many(at, [key], return_missing, return_info, checked_version(version_id)))[0]
+
+
+def get_many(
+    at: Context, keys: Iterable[Key], return_missing: bool, return_info: bool, version_id: str = ""
+) -> Steps[list[S3Object]]:
     # All keys are looked at before the first request goes out. Bytes that are asked for twice are fetched once.
     asked: list[object] = []
     found: dict[object, Wanted | S3Object] = {}
@@ -22,7 +28,7 @@ def get_many(at: Context, keys: Iterable[Key], return_missing: bool, return_info
         identity = wanted.identity
         asked.append(identity)
         found[identity] = wanted
-    downloads = Downloads(at, return_info)
+    downloads = Downloads(at, return_info, version_id)
 
     def keep(ended: Job) -> None:
         wanted, result = downloads.end(ended)

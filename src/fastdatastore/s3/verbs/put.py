@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from fastdatastore import errors
 from fastdatastore.engine.head import HeadJob
-from fastdatastore.engine.put import PutJob
+from fastdatastore.engine.put import PutJob, PutStreamJob
 from fastdatastore.engine.request import Pairs
 from fastdatastore.engine.streams import Streamable
 from fastdatastore.s3.context import Context
 from fastdatastore.s3.objects import USER_ATTRIBUTES, S3PutObject
 from fastdatastore.s3.roots import Place
 from fastdatastore.s3.steps import Step, Steps
+from fastdatastore.s3.stored import StoredURL
 from fastdatastore.s3.verbs.arguments import counted, name_of
 
 if TYPE_CHECKING:
@@ -57,15 +58,20 @@ def put(
     content_type: str | None,
     metadata: Mapping[str, Any] | None,
     resume: bool,
-) -> Steps[str]:
+) -> Steps[StoredURL]:
     name = name_of(key)
     content = _content(name, obj)
     upload = Upload(name or "", at.root.place(name), content, _headers(at, content_type, metadata, None))
-    if overwrite or not (yield from _existing([upload.place])):
-        yield Step([_job(at, upload, resume)])
-    elif isinstance(content, (RawIOBase, BufferedIOBase)):
-        content.close()
-    return upload.place.url
+    if not overwrite and (yield from _existing([upload.place])):
+        if isinstance(content, (RawIOBase, BufferedIOBase)):
+            content.close()
+        return StoredURL(upload.place.url)
+    return (yield from _store(upload.place, _job(at, upload, resume)))
+
+
+def _store(place: Place, job: PutJob | PutStreamJob) -> Steps[StoredURL]:
+    yield Step([job])
+    return StoredURL(place.url, job.version_id or None, job.etag or None)
 
 
 def put_stream(
@@ -75,12 +81,12 @@ def put_stream(
     overwrite: bool,
     content_type: str | None,
     metadata: Mapping[str, Any] | None,
-) -> Steps[str]:
+) -> Steps[StoredURL]:
     place = at.root.place(name_of(key))
     headers = _headers(at, content_type, metadata, None)
-    if overwrite or not (yield from _existing([place])):
-        yield Step([at.client.put_stream(place.bucket, place.key, stream, headers)])
-    return place.url
+    if not overwrite and (yield from _existing([place])):
+        return StoredURL(place.url)
+    return (yield from _store(place, at.client.put_stream(place.bucket, place.key, stream, headers)))
 
 
 def put_many(at: Context, key_objs: Iterable[Any], overwrite: bool, resume: bool) -> Steps[list[tuple[str, str]]]:
@@ -196,14 +202,17 @@ def _headers_of(at: Context, row: Any) -> Pairs:
 def _headers(
     at: Context, content_type: str | None, metadata: Mapping[str, Any] | None, encryption: str | None
 ) -> Pairs:
-    headers: Pairs = (("content-type", content_type or CONTENT_TYPE),)
+    return described(content_type or CONTENT_TYPE, metadata) + at.client.options.storing(encryption)
+
+
+def described(content_type: str | None, metadata: Mapping[str, Any] | None) -> Pairs:
+    """The headers that describe an object."""
+    headers: Pairs = (("content-type", content_type),) if content_type else ()
     if metadata:
         try:
             headers += ((USER_ATTRIBUTES, json.dumps(dict(metadata))),)
         except (TypeError, ValueError) as error:
             raise errors.ConfigurationError(f"metadata must be what JSON can hold: {error}") from None
-    if encryption := encryption or at.encryption:
-        headers += (("x-amz-server-side-encryption", encryption),)
     for name, value in headers:
         if not (value.isascii() and value.isprintable()):
             raise errors.ConfigurationError(f"{name} must be of printable ASCII characters, got {value!r}")

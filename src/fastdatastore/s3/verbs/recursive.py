@@ -46,9 +46,7 @@ def get_all(at: Context, return_info: bool) -> Steps[list[S3Object]]:
 
 def _look_beside(empty: list[ListJob]) -> Steps[None]:
     """Warns of keys that only begin like a directory in which nothing was found: metaflow.S3 would have taken them."""
-    beside = [
-        ListJob(job.bucket, job.prefix.rstrip("/"), recursive=True, first_page_only=True) for job in empty if job.prefix
-    ]
+    beside = [ListJob(job.bucket, job.prefix.rstrip("/"), recursive=True, page="") for job in empty if job.prefix]
     yield Step(beside, moves=False)
     for job in beside:
         if job.entries:

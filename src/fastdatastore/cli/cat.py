@@ -1,0 +1,39 @@
+"""`fds cat`: objects to standard output."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from fastdatastore.cli.commands import CannotRun
+from fastdatastore.cli.connection import Verbs, add_verb, connect
+from fastdatastore.cli.places import parse_object
+
+if TYPE_CHECKING:
+    from typing import Any
+
+
+def add_to(verbs: Verbs[Any]) -> None:
+    """Adds the verb to the command line."""
+    parser = add_verb(
+        verbs,
+        "cat",
+        _run,
+        summary="write objects to standard output",
+        description="Writes objects to standard output, one after another.",
+        examples="  fds cat s3://bucket/data.csv.gz | gunzip | head\n",
+    )
+    parser.add_argument("urls", nargs="+", metavar="s3://BUCKET/KEY")
+    parser.add_argument("--version-id", metavar="ID", default="", help="of the one object")
+
+
+def _run(options: argparse.Namespace) -> int:
+    places = [parse_object(url) for url in options.urls]
+    if options.version_id and len(places) > 1:
+        raise CannotRun("--version-id is of one object")
+    from fastdatastore.cli.streams import to_stdout
+
+    client = connect(options)
+    for place in places:
+        to_stdout(client, place, options.version_id)
+    return 0
