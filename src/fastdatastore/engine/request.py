@@ -59,7 +59,7 @@ class Request:
         part: The job's own number for it.
         patience: Seconds without a byte before the attempt is given up; 0.0 takes the endpoint's.
         is_large: Its bytes take the time, not its round trip.
-        expected: Statuses that are answers to the job, not errors.
+        expected: Statuses that are answers to the job, not errors. expected_codes: S3's error codes that are.
         attempts, started: How many were made, and when the first (time.monotonic()).
         signed_payload: The last attempt's signature covers the body's hash.
         given_up: Why the driver has called the last attempt off; "" if it has not. trickled: How often it has.
@@ -77,6 +77,7 @@ class Request:
         "cost",
         "download_crc",
         "expected",
+        "expected_codes",
         "given_up",
         "headers",
         "is_large",
@@ -119,6 +120,7 @@ class Request:
         part: int = 0,
         patience: float = 0.0,
         expected: tuple[int, ...] = (),
+        expected_codes: tuple[str, ...] = (),
     ) -> None:
         self.job = job
         self.operation = operation
@@ -136,6 +138,7 @@ class Request:
         self.part = part
         self.patience = patience
         self.expected = expected
+        self.expected_codes = expected_codes
         self.attempts = 0
         self.started = 0.0
         self.sent_at = 0.0

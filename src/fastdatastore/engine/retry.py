@@ -146,6 +146,8 @@ def judge(request: Request, report: Report) -> Verdict:
         return _judge_transport(request, report)
     if report.status // 100 == 2 or report.status in request.expected:
         return _ANSWER
+    if request.expected_codes and xml.error_of(report.content)[0] in request.expected_codes:
+        return _ANSWER
     return _judge_refusal(request, report)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
@@ -15,12 +15,17 @@ from fastdatastore.engine.put.guard import Guard
 from fastdatastore.engine.put.upload import Phase, Upload, look_request
 from fastdatastore.engine.request import Pairs, Request
 from fastdatastore.engine.retry import make_error, refusal
+from fastdatastore.engine.uploads import PartPages, StoredPart
 
 if TYPE_CHECKING:
     from fastdatastore._native import Report
 
 # A server may take its time to put 10,000 parts together; AWS says "several minutes".
 PATIENCE = 300.0
+
+# A part has other ETags, or none, when it was sent twice: how often the server is asked which ones it has.
+DISPUTES = 3
+INVALID_PART = "InvalidPart"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +69,17 @@ class Complete:
         self._guard = Guard(upload, "CompleteMultipartUpload")
         self._on_look: Callable[[Request, Report], None]
         self._next: Request | None
+        self._listing: PartPages | None = None  # of the parts, while they are in dispute
+        self._disputes = 0
+        self._disputed: Exception | None = None
         if self._guard.wants_look:
             self._look(self._before)
         else:
             self._next = self._complete()
 
     def next_request(self) -> Request | None:
+        if self._listing is not None:
+            return self._listing.next_request()
         request, self._next = self._next, None
         return request
 
@@ -106,6 +116,7 @@ class Complete:
             body=body,
             patience=PATIENCE,
             expected=(404, *self._guard.refusals),
+            expected_codes=(INVALID_PART,),
         )
 
     def _look(self, then: Callable[[Request, Report], None]) -> None:
@@ -118,13 +129,41 @@ class Complete:
     def on_answer(self, request: Request, report: Report) -> None:
         if request.operation == "HeadObject":
             self._on_look(request, report)
+        elif self._listing is not None:
+            self._listing.on_answer(request, report)
+            if self._listing.is_done:
+                self._settle_dispute(self._listing.parts)
         elif report.status == 404:
             self._vanished(request, report)
         elif report.status == 412:
             self._guard.on_refusal(request, report)
             self._look(self._after)
+        elif report.status // 100 == 4:
+            self._dispute(request, report)
         else:
             self._completed(request, report)
+
+    def _dispute(self, request: Request, report: Report) -> None:
+        """A part is not as we were told. Where ETags are not of the bytes (SSE-KMS) each attempt of a part has its own,
+        and one that we gave up, or that another overtook, may have come to rest after the one that was answered."""
+        self._disputed = refusal(request, report)
+        if self._disputes == DISPUTES:
+            raise self._disputed
+        self._disputes += 1
+        self._listing = PartPages(self._upload, self._upload.upload_id)
+
+    def _settle_dispute(self, found: Mapping[int, StoredPart]) -> None:
+        """Completes with the ETags that the server has now, if the parts are those that were sent all the same."""
+        self._listing = None
+        assert self._disputed is not None
+        parts = {}
+        for number, part in self._outcome.parts.items():
+            there = found.get(number)
+            if there is None or there.size != part.length or (there.etag != part.etag and there.crc != part.crc):
+                raise self._disputed
+            parts[number] = replace(part, etag=there.etag)
+        self._outcome = replace(self._outcome, parts=parts)
+        self._next = self._complete()
 
     def _completed(self, request: Request, report: Report) -> None:
         code, message, request_id = xml.error_of(report.content)
