@@ -3,8 +3,9 @@
 Fixtures: `s3_server` and `s3_server_tls` (a running server, once for each server), `bucket` (a fresh one on
 `s3_server`), `control` (botocore's client of it) and `server_name` (for tests that start servers themselves).
 
-`--servers a,b` or FDS_TEST_SERVERS=a,b chooses servers. A server that is missing is a skip; with
-FDS_REQUIRE_SERVERS=1 (or a list of names) it is a failure.
+`--servers a,b` or FDS_TEST_SERVERS=a,b chooses servers. What a server does not decide (where results land, how progress
+looks, what a command prints) runs on two, by the mark `servers("null", "seaweedfs")`: one strict, one real. A server
+that is missing is a skip; with FDS_REQUIRE_SERVERS=1 (or a list of names) it is a failure.
 """
 
 from __future__ import annotations
@@ -46,9 +47,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Makes one test for each chosen server, grouped by server, so that each is started once."""
+    mark = metafunc.definition.get_closest_marker("servers")
     for fixture in _FIXTURES:
         if fixture in metafunc.fixturenames:
-            metafunc.parametrize(fixture, _selected(metafunc.config), indirect=True, scope="session")
+            names = [name for name in _selected(metafunc.config) if mark is None or name in mark.args]
+            metafunc.parametrize(fixture, names, indirect=True, scope="session")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -22,6 +22,8 @@ from fastdatastore.engine.client import Client
 from fastdatastore.testing.servers import RunningServer
 from tests.support.clients import client_of, s3_of
 
+pytestmark = pytest.mark.servers("null", "seaweedfs")
+
 _DATA = {"a.csv": b"a,b\n", "b.txt": b"text", "x/c.csv": b"c\n", "x/y/d.bin": bytes(range(256)) * 4096}
 
 

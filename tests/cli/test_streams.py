@@ -21,6 +21,8 @@ from tests.cli.leftovers import leftovers
 from tests.support.clients import client_at, client_of
 from tests.support.scripted_server import Received, Reply, ScriptedServer
 
+pytestmark = pytest.mark.servers("null", "seaweedfs")
+
 LARGE = secrets.token_bytes(20 * MIB + 7)
 
 

@@ -20,6 +20,8 @@ from fastdatastore.errors import ConfigurationError, InsufficientDiskSpace, Loca
 from tests.support.clients import client_at
 from tests.support.scripted_server import Received, Reply, ScriptedServer, StoredObject, error_reply
 
+pytestmark = pytest.mark.servers("null", "seaweedfs")
+
 LARGE = random.Random(6).randbytes(20 * MIB + 7)
 
 

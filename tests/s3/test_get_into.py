@@ -23,6 +23,8 @@ from fastdatastore.errors import ConfigurationError, IntegrityError, NotFound, S
 from tests.support.clients import client_at
 from tests.support.scripted_server import Received, Reply, ScriptedServer, StoredObject, error_reply
 
+pytestmark = pytest.mark.servers("null", "seaweedfs")
+
 LARGE = random.Random(5).randbytes(20 * MIB + 7)
 
 BUFFERS: dict[str, Callable[[int], Any]] = {

@@ -23,6 +23,8 @@ from fastdatastore.testing.servers import RunningServer
 from tests.support.clients import client_at, client_of, s3_of
 from tests.support.scripted_server import Received, Reply, ScriptedServer, StoredObject
 
+pytestmark = pytest.mark.servers("null", "seaweedfs")
+
 RANDOM = random.Random(9).randbytes(4 * MIB)
 COUNT = 60
 

@@ -22,6 +22,8 @@ from fastdatastore.engine.client import Client
 from tests.support.clients import client_at
 from tests.support.scripted_server import Received, Reply, ScriptedServer, StoredObject
 
+pytestmark = pytest.mark.servers("null", "seaweedfs")
+
 LARGE = bytes(range(256)) * (20 * MIB // 256)
 
 VERBS: dict[str, tuple[Callable[[S3, Path, Any], object], int, int]] = {  # call, bytes, objects

@@ -26,6 +26,8 @@ from fastdatastore.testing.servers import RunningServer
 from tests.support.clients import client_at, client_of, s3_of
 from tests.support.scripted_server import ScriptedServer, StoredObject
 
+pytestmark = pytest.mark.servers("null", "seaweedfs")
+
 LARGE = random.Random(8).randbytes(9 * MIB)
 
 
