@@ -99,6 +99,8 @@ static PyMethodDef functions[] = {
     {"crc_kernel", crc_kernel, METH_VARARGS, PyDoc_STR("crc_kernel(algorithm): name of the kernel in use.")},
     {"uri_encode", uri_encode, METH_VARARGS,
      PyDoc_STR("uri_encode(text, keep_slash=False): percent-encoding as SigV4 wants it.")},
+    {"cut", fds_module_cut, METH_VARARGS,
+     PyDoc_STR("cut(data, item, minimum, maximum, bits): lengths of its content-defined chunks.")},
     {"tls_library", tls_library, METH_NOARGS, PyDoc_STR("tls_library(): name and version of the TLS library.")},
     {NULL, NULL, 0, NULL},
 };

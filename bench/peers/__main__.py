@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from . import environments, plot, results
@@ -15,7 +16,7 @@ from .session import Plan, run
 from .work import FULL, QUICK
 
 
-def main() -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.peers", description="fastdatastore beside its rivals")
     verbs = parser.add_subparsers(dest="verb", required=True)
 
@@ -44,7 +45,7 @@ def main() -> int:
         verb = verbs.add_parser(name, help=text)
         verb.add_argument("file", type=Path)
 
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(argv)
     if arguments.verb == "setup":
         return _set_up(_clients(arguments.clients))
     if arguments.verb == "run":

@@ -83,6 +83,13 @@ class Adapter(ABC):
     def store(self, bucket: str, keys: Sequence[str], payload: bytes | Path) -> None:
         """Uploads the payload under each of the keys."""
 
+    def list_keys(self, bucket: str, directory: str) -> int:
+        """Lists all keys below the directory, with what else the client tells of each; returns how many there are.
+
+        Asked of those that the catalogue says list.
+        """
+        raise NotImplementedError
+
     def freshen(self) -> None:
         """Gives recycled memory back to the system; asked of those that recycle. Not measured."""
         raise NotImplementedError

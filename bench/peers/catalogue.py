@@ -37,7 +37,8 @@ class Client:
         environment: Name of its file in requirements/, and so of its virtual environment; "" is ours.
         settings: Of which the cheaper is reported.
         variables: Of the environment, beside the server's.
-        only: Which work it does: "" all of it, "get", or "get-large" (one object).
+        only: Which work it does: "" all transfers, "get", or "get-large" (one object).
+        lists: It takes part in listings.
         fresh: Recycled memory is given back to the system before the timed section.
     """
 
@@ -47,6 +48,7 @@ class Client:
     settings: tuple[Setting, ...] = (Setting(),)
     variables: Mapping[str, str] = field(default_factory=dict)
     only: str = ""
+    lists: bool = False
     fresh: bool = False
 
     @property
@@ -57,6 +59,8 @@ class Client:
         """Whether it takes part."""
         if self.is_limit and (server != "null" or tls):
             return False
+        if work.verb == "list":
+            return self.lists
         return {"": True, "get": work.verb == "get", "get-large": work.verb == "get" and work.count == 1}[self.only]
 
     def row_name(self, setting: Setting, work: Work) -> str:
@@ -92,9 +96,9 @@ CLIENTS = (
     Client("limit, CRC-64/NVME", "", settings=(Setting("recycled", {"crc": True}),)),
     Client("limit, fresh memory", "", settings=(Setting("fresh", {"fresh": True}),), only="get"),
     Client("limit, fresh memory, CRC-64/NVME", "", settings=_FRESH_CRC, only="get"),
-    Client("fastdatastore", "fastdatastore_client"),
+    Client("fastdatastore", "fastdatastore_client", lists=True),
     Client("fastdatastore, fresh memory", "fastdatastore_client", only="get", fresh=True),
-    Client("boto3", "boto3_client", "boto3", _tuned(part=PART, threads=16)),
+    Client("boto3", "boto3_client", "boto3", _tuned(part=PART, threads=16), lists=True),
     Client("boto3", "boto3_client", "boto3", _ONE_STREAM, only="get-large"),
     Client("boto3, huge pages", "boto3_client", "boto3", _ONE_STREAM, HUGE_PAGES, only="get-large"),
     Client("boto3[crt]", "boto3_crt", "boto3", _tuned(part=PART)),
@@ -102,13 +106,13 @@ CLIENTS = (
     Client("awscrt, CRC-64/NVME", "awscrt_client", "boto3", _AWSCRT_CHECKED),
     Client("aiobotocore", "aiobotocore_client", "aiobotocore", _tuned_to_parallel(part=PART, in_flight=16)),
     Client("s3fs", "s3fs_client", "aiobotocore", _tuned(part=PART, in_flight=16)),
-    Client("obstore", "obstore_client", "obstore", _tuned_to_parallel(part=PART, in_flight=32)),
+    Client("obstore", "obstore_client", "obstore", _tuned_to_parallel(part=PART, in_flight=32), lists=True),
     Client("s3torchconnector", "s3torchconnector_client", "s3torchconnector", _tuned(part=PART, gbps=25.0)),
     Client("minio", "minio_client", "minio", (Setting(one_stream=True), _MINIO_TUNED)),
     Client("minio, huge pages", "minio_client", "minio", (Setting(one_stream=True), _MINIO_TUNED), HUGE_PAGES),
     Client("pyarrow", "pyarrow_client", "pyarrow", _tuned_to_parallel(part=PART, threads=16)),
     Client("tensorstore", "tensorstore_client", "tensorstore", _tuned_to_parallel(part=PART, in_flight=32)),
-    Client("s5cmd", "s5cmd_client", "programs", _tuned(part=16, concurrency=16, workers=32)),
+    Client("s5cmd", "s5cmd_client", "programs", _tuned(part=16, concurrency=16, workers=32), lists=True),
     Client(
         "rclone",
         "rclone_client",
@@ -118,5 +122,6 @@ CLIENTS = (
             many_flags=("--transfers=32", "--checkers=32"),
         ),
     ),
-    Client("metaflow.S3", "metaflow_client", "metaflow", _tuned(workers=16)),
+    Client("fastdatastore.S3", "metaflow_client", settings=(Setting(options={"module": "fastdatastore"}),), lists=True),
+    Client("metaflow.S3", "metaflow_client", "metaflow", _tuned(workers=16), lists=True),
 )

@@ -77,24 +77,23 @@ class Row:
         return self.server_core_seconds / (self.scene.work.total / 1e9)
 
     @property
-    def server_core_ms_per_object(self) -> float:
-        return self.server_core_seconds / self.scene.work.count * 1e3
-
-    @property
     def peak_rss_bytes(self) -> int:
         return max(sample.peak_rss_bytes for sample in self.samples)
 
     def as_json(self) -> dict[str, Any]:
-        summary = {}
+        summary: dict[str, Any] = {}
         if self.samples:
             summary = {
-                "core_seconds_per_gb": self.core_seconds_per_gb,
                 "core_ms_per_object": self.core_ms_per_object,
-                "gb_per_second": self.gb_per_second,
                 "objects_per_second": self.objects_per_second,
-                "server_core_seconds_per_gb": self.server_core_seconds_per_gb,
                 "peak_rss_bytes": self.peak_rss_bytes,
                 "version": self.samples[0].version,
+            }
+        if self.samples and self.scene.work.verb != "list":
+            summary |= {
+                "core_seconds_per_gb": self.core_seconds_per_gb,
+                "gb_per_second": self.gb_per_second,
+                "server_core_seconds_per_gb": self.server_core_seconds_per_gb,
             }
         return {
             "server": self.scene.server,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from fastdatastore import S3
 from fastdatastore.testing import servers
 from fastdatastore.testing.servers import RunningServer
 
@@ -95,15 +96,17 @@ def _serving(scene: Scene) -> Iterator[RunningServer | None]:
         yield None
         return
     with _start(scene) as server:
-        if scene.work.verb == "get" and scene.server != "null":
+        if scene.work.verb == "list":
+            _fill_for_listing(server, scene.work)
+        elif scene.work.verb == "get" and scene.server != "null":
             _fill(server, scene.work)
         yield server
 
 
 def _start(scene: Scene) -> RunningServer:
-    options: Mapping[str, object] = {"buckets": (BUCKET,)}
+    options: dict[str, object] = {"buckets": (BUCKET,)}
     if scene.server == "null":
-        options = {"mode": "fixed" if scene.work.verb == "get" else "sink"}
+        options["mode"] = {"get": "fixed", "put": "sink", "list": "store"}[scene.work.verb]
     return servers.start(scene.server, tls=scene.tls, **options)
 
 
@@ -113,3 +116,10 @@ def _fill(server: RunningServer, work: Work) -> None:
     for key in work.keys:
         client.put_object(Bucket=BUCKET, Key=key, Body=payload, ChecksumAlgorithm="CRC32")
     client.close()
+
+
+def _fill_for_listing(server: RunningServer, work: Work) -> None:
+    """By ourselves: 100,000 small objects take boto3 minutes."""
+    payload = os.urandom(work.size)
+    with S3(s3root=f"s3://{BUCKET}", external_client=server.client()) as s3:
+        s3.put_many((key, payload) for key in work.keys)

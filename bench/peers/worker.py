@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TextIO
 
 from bench.peers.adapter import Adapter, Endpoint
-from bench.peers.work import BUCKET, MIB, Work
+from bench.peers.work import BUCKET, LISTED, MIB, Work
 
 
 def main() -> None:
@@ -55,6 +55,10 @@ def main() -> None:
 
 
 def _do(adapter: Adapter, work: Work, calls: Sequence[Sequence[str]], payload: bytes | Path | None) -> None:
+    if work.verb == "list":
+        if (found := adapter.list_keys(BUCKET, LISTED)) != work.count:
+            raise SystemExit(f"{found:,} keys were listed, not {work.count:,}")
+        return
     for keys in calls:
         if payload is not None:
             adapter.store(BUCKET, keys, payload)

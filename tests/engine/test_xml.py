@@ -22,6 +22,22 @@ def test_namespaces_are_dropped() -> None:
     assert xml.text(root, "D", "0") == "0"
 
 
+def test_records_are_the_wanted_elements_and_fields_all_else() -> None:
+    found = xml.parse_records(
+        b"""<R xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><K>root&apos;s</K>
+            <A>\n <K>1 &amp; more</K> <O><I>owner</I></O><E/></A> <B><K>b</K></B> <A/><A><K>2</K></A> <Z>last</Z>
+        </R>""",
+        *("A", "B", "C"),
+    )
+    assert found.root == "R"
+    first, second, third = found.records["A"]
+    assert (first["K"], first["I"], first["E"]) == ("1 & more", "owner", "")
+    assert (second, third) == ({}, {"K": "2"})
+    assert found.records["B"] == [{"K": "b"}]
+    assert found.records["C"] == []
+    assert (found.fields["K"], found.fields["Z"]) == ("root's", "last")
+
+
 @pytest.mark.fault(44)
 @pytest.mark.parametrize(
     "content",
@@ -42,6 +58,8 @@ def test_namespaces_are_dropped() -> None:
 def test_what_is_not_s3s_xml_is_refused(content: bytes) -> None:
     with pytest.raises(xml.BadXml):
         xml.parse(content)
+    with pytest.raises(xml.BadXml):
+        xml.parse_records(content)
     assert xml.error_of(content) == ("", "", "")
 
 
@@ -54,8 +72,9 @@ def test_a_reply_over_the_limit_is_refused() -> None:
 @given(st.binary(max_size=200))
 @example(b"<Error><Code>\xed\xa0\x80</Code></Error>")
 def test_any_bytes_are_parsed_or_refused(content: bytes) -> None:
-    with contextlib.suppress(xml.BadXml):
-        xml.parse(b"<a>" + content + b"</a>")
+    for parse in (xml.parse, xml.parse_records):
+        with contextlib.suppress(xml.BadXml):
+            parse(b"<a>" + content + b"</a>")
     code, message, request_id = xml.error_of(content)
     assert isinstance(code + message + request_id, str)
 
@@ -86,5 +105,6 @@ def test_errors_are_read_wherever_they_stand() -> None:
 def test_references_that_xml_does_not_have_are_replaced_when_asked() -> None:
     content = b"<a>x&#x01;&#2;&#x1F;&#31;&#9;&#xA;&#13;&#38;&#x20;</a>"
     with pytest.raises(xml.BadXml):
-        xml.parse(content)
-    assert xml.parse(content, lenient=True).text == "x\ufffd\ufffd\ufffd\ufffd\t\n\r& "
+        xml.parse_records(content)
+    found = xml.parse_records(content, lenient=True)
+    assert found.fields == {"a": "x\ufffd\ufffd\ufffd\ufffd\t\n\r& "}

@@ -28,6 +28,10 @@ class Client(ThreadedAdapter):
             transfer |= {"multipart_chunksize": self.options["part"], "max_concurrency": threads}
         self.transfer = TransferConfig(**transfer)
 
+    def list_keys(self, bucket: str, directory: str) -> int:
+        pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{directory}/")
+        return len([found for page in pages for found in page["Contents"]])
+
     def fetch_one(self, bucket: str, key: str, size: int) -> int:
         if size < LARGE or self.options.get("stream"):
             return len(self.s3.get_object(Bucket=bucket, Key=key)["Body"].read())

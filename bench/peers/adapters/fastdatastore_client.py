@@ -11,6 +11,7 @@ from fastdatastore import __version__
 from fastdatastore.engine import process
 from fastdatastore.engine.client import Client as EngineClient
 from fastdatastore.engine.job import Job
+from fastdatastore.engine.listing import ListJob
 
 J = TypeVar("J", bound=Job)
 
@@ -33,6 +34,9 @@ class Client(Adapter):
     def store(self, bucket: str, keys: Sequence[str], payload: bytes | Path) -> None:
         for _ in self._ended(self.client.put(bucket, key, payload) for key in keys):
             pass
+
+    def list_keys(self, bucket: str, directory: str) -> int:
+        return len(self.client.run_one(ListJob(bucket, f"{directory}/", recursive=True)).entries)
 
     def _ended(self, jobs: Iterable[J]) -> Iterator[J]:
         for job in self.client.run(jobs):

