@@ -14,7 +14,7 @@ from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Itera
 from typing import TYPE_CHECKING, cast
 
 from fastdatastore.engine import injection, process, retry
-from fastdatastore.engine.admission import Admission
+from fastdatastore.engine.admission import LOOK_AGAIN, Admission
 from fastdatastore.engine.appetite import Appetite
 from fastdatastore.engine.budget import REFUND
 from fastdatastore.engine.hedging import Hedger
@@ -75,6 +75,8 @@ class Driver:
         self._started: set[Job] = set()
         self._ready: deque[Request] = deque()  # retries that are due, and what was not admitted yet
         self._later: list[tuple[float, int, Request]] = []
+        self._paused: dict[Request, Report] = {}  # downloads that wait for memory to land in
+        self._is_starved = False  # of memory: no request can be made
         self._ticket = 0
         self._finished: deque[Job] = deque()
         self._tidying: dict[Job, Job] = {}  # the jobs that tidy up at the server, and the failed ones they do it for
@@ -178,10 +180,14 @@ class Driver:
         now = time.monotonic()
         while self._later and self._later[0][0] <= now:
             self._ready.append(heapq.heappop(self._later)[2])
+        self._is_starved = False
+        for paused, report in list(self._paused.items()):
+            if not self._is_starved:
+                self._direct(paused, report, now)
         batch: list[Request] = []
         while True:
-            request = self._ready.popleft() if self._ready else self._next_of_open()
-            while request is None and not exhausted and not self._appetite.is_sated:
+            request = self._ready.popleft() if self._ready else self._next_of_open(batch)
+            while request is None and not exhausted and not self._appetite.is_sated and not self._is_starved:
                 job = next(source, None)
                 if job is None:
                     exhausted = True
@@ -191,7 +197,7 @@ class Driver:
                 self._open.append(job)
                 if job.size_comes_late:
                     self._appetite.on_begun(job)
-                request = self._next_of_open()
+                request = self._next_of_open(batch)
                 if request is not None and request.operation == "CreateMultipartUpload":
                     self._appetite.on_begun(job, job.size or None)
             if request is None:
@@ -207,11 +213,23 @@ class Driver:
         self._admission.turn(now)
         return exhausted
 
-    def _next_of_open(self) -> Request | None:
+    def _may_take(self, size: int, batch: Sequence[Request] = ()) -> bool:
+        """Whether so many bytes may be taken of the pool: then it has to be told when they are (admission.spent)."""
+        on_the_way = batch or self._ready or self._later or len(self._queue) > len(self._paused)
+        self._is_starved = self._is_starved or not self._admission.grants(size, not on_the_way)
+        return not self._is_starved
+
+    def _next_of_open(self, batch: Sequence[Request]) -> Request | None:
         while self._open:
             job = self._open[0]
             try:
-                request = job.next_request()
+                need = job.need()
+                if need and not self._may_take(need, batch):
+                    return None
+                try:
+                    request = job.next_request()
+                finally:
+                    self._admission.spent(need)
             except Exception as error:  # the user's own, of a file or a stream that is read, is the job's failure too
                 self._fail(job, error)  # takes it off the queue, and settles it
                 continue
@@ -289,7 +307,7 @@ class Driver:
             return
         progress = cast("list[tuple[Request, int]]", self._queue.progress())
         # Who has patience waits for the server's work; what moves meanwhile are blanks that keep the connection.
-        progress = [(request, moved) for request, moved in progress if not request.patience]
+        progress = [(r, moved) for r, moved in progress if not r.patience and r not in self._paused]
         for request, why in self._trickles.look(now, self._queue.moved, progress):
             request.given_up = why
             request.trickled += 1
@@ -301,6 +319,8 @@ class Driver:
             return 0.0
         if self._ready:
             return self._admission.wait
+        if self._is_starved:
+            return LOOK_AGAIN
         now = time.monotonic()
         dues = [self._later[0][0]] if self._later else []
         if self._on_turn is not None and len(self._queue):
@@ -326,9 +346,11 @@ class Driver:
         for report in reports:
             request = cast(Request, report.tag)
             if report.paused:
+                self._paused[request] = report
                 self._direct(request, report, now)
                 continue
             request.job.in_flight.discard(request)
+            self._paused.pop(request, None)
             self._handle(request, report, now)
         self._admission.turn(now)
 
@@ -337,11 +359,19 @@ class Driver:
         try:
             if job.error is not None:
                 raise job.error
-            target, crc = job.on_paused(request, report)
+            need = job.need_when_paused(report)
+            if need and not self._may_take(need):
+                return
+            try:
+                target, crc = job.on_paused(request, report)
+            finally:
+                self._admission.spent(need)
         except FastDatastoreError as error:
+            del self._paused[request]
             self._fail(job, error)
             self._queue.cancel(request)
             return
+        del self._paused[request]
         request.target, request.is_large = target, True
         self._appetite.on_size(job)
         self._admission.on_large(request, now)
@@ -501,7 +531,7 @@ class Driver:
             return
         with contextlib.ExitStack() as releases:  # each of them, also when a second Ctrl-C comes or one of them fails
             # A traceback may keep this driver, and a job and its requests keep each other: none of it may keep memory.
-            for waiting in (self._open, self._ready, self._later, self._uploading, self._started):
+            for waiting in (self._open, self._ready, self._later, self._uploading, self._paused, self._started):
                 releases.callback(waiting.clear)
             for job in {self._tidying.get(job, job) for job in self._started}:
                 releases.callback(_let_go, job)
