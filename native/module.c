@@ -101,6 +101,7 @@ static PyMethodDef functions[] = {
      PyDoc_STR("uri_encode(text, keep_slash=False): percent-encoding as SigV4 wants it.")},
     {"cut", fds_module_cut, METH_VARARGS,
      PyDoc_STR("cut(data, item, minimum, maximum, bits): lengths of its content-defined chunks.")},
+    {"to_bytes", fds_module_to_bytes, METH_O, PyDoc_STR("to_bytes(data): bytes(data), in huge pages if it is large.")},
     {"tls_library", tls_library, METH_NOARGS, PyDoc_STR("tls_library(): name and version of the TLS library.")},
     {NULL, NULL, 0, NULL},
 };

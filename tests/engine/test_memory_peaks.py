@@ -40,10 +40,10 @@ def get_many(s3, _, name):
 
 def put_files(_, s3, name):
     paths = []
-    for i in range(30):
+    for i in range(2):
         paths.append((f"{name}-{i}", directory / f"{name}-{i}"))
         with open(paths[-1][1], "wb") as file:
-            file.truncate(16 * MIB)
+            file.truncate(240 * MIB)
     s3.put_files(paths)
 
 def put_stream(_, s3, name):
@@ -53,7 +53,7 @@ def iter_many(s3, _, name):
     assert sum(found.size for found in s3.iter_many([f"{name}{i}.{20 * MIB + i}" for i in range(24)])) > 480 * MIB
 
 def in_eight_threads(down, up, name):
-    verbs = [get_many, put_files, iter_many, put_files] * 2
+    verbs = [get_many, put_files, iter_many, put_stream] * 2
     threads = [threading.Thread(target=verb, args=(down, up, f"{name}{n}")) for n, verb in enumerate(verbs)]
     for thread in threads:
         thread.start()

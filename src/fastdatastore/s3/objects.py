@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fastdatastore.engine.ceiling import Held
+from fastdatastore.engine.planes.local import local as _native
 from fastdatastore.errors import ConfigurationError
 from fastdatastore.s3 import content as contents
 from fastdatastore.s3.files import ResultFiles, SpilledFile
@@ -191,8 +192,9 @@ class S3Object:
         """The bytes; None if they were not downloaded."""
         if self._content is None:
             view = self.view
-            return None if view is None else bytes(view)
-        return bytes(self._content)  # small objects arrive as bytes: then nothing is copied
+            return None if view is None else _native.to_bytes(view)
+        # Small objects arrive as bytes: then nothing is copied.
+        return self._content if isinstance(self._content, bytes) else _native.to_bytes(self._content)
 
     @property
     def text(self) -> str | None:

@@ -4,7 +4,7 @@ It is for proxies, for systems without the native module, and for comparison; it
 CRCs, encoding and memory work without aiobotocore; a Plane needs it.
 """
 
-from fastdatastore.engine.planes.portable.buffers import BufferPool, Region
+from fastdatastore.engine.planes.portable.buffers import BufferPool, Region, to_bytes
 from fastdatastore.engine.planes.portable.checksums import crc, crc_combine, crc_kernel
 from fastdatastore.engine.planes.portable.constants import (
     CANCELLED,
@@ -54,5 +54,6 @@ __all__ = [
     "crc_combine",
     "crc_kernel",
     "tls_library",
+    "to_bytes",
     "uri_encode",
 ]

@@ -7,9 +7,12 @@ import mmap
 from collections import OrderedDict
 from collections.abc import Mapping
 from itertools import islice
-from typing import Any, TypeAlias, final
+from typing import TYPE_CHECKING, Any, TypeAlias, final
 
 from fastdatastore import forks
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 _SMALL_STEP = 64 << 10
 _HUGE_PAGE = 2 << 20
@@ -159,3 +162,8 @@ def _is_viewed(memory: mmap.mmap) -> bool:
     except (SystemError, OSError, TypeError, ValueError):  # a system that cannot resize at all says so after that
         return False
     return False
+
+
+def to_bytes(data: Buffer, /) -> bytes:
+    """A copy of the bytes."""
+    return bytes(data)
