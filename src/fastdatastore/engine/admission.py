@@ -43,13 +43,16 @@ class Admission:
             for up in (False, True)
             for large in (False, True)
         }
-        for kind in self._kinds.values():
-            kind.controller.join()
         self._wait = 0.0
 
     def __repr__(self) -> str:
         counts = ", ".join(f"{kind.in_flight} of {kind.controller.limit}" for kind in self._kinds.values())
         return f"<Admission [{counts}]>"
+
+    def join(self) -> None:
+        """The driver begins: it takes its share of the client's slots."""
+        for kind in self._kinds.values():
+            kind.controller.join()
 
     def _kind(self, request: Request) -> _Kind:
         return self._kinds[request.is_upload, request.is_large]
