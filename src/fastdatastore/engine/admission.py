@@ -70,7 +70,7 @@ class Admission:
         kind.sent += 1
         kind.in_flight += 1
         throttle.on_sent(now)
-        if request.weight:
+        if self._remote.pacer.is_capped:
             self._remote.pacer.spend(now, request.weight)
         return True
 
@@ -102,7 +102,7 @@ class Admission:
         if ok:
             kind.done += 1
             kind.done_bytes += report.sent if request.is_upload else report.landed
-            if not request.weight:
+            if self._remote.pacer.is_capped and not request.weight:
                 self._remote.pacer.spend(now, report.landed)
         else:
             kind.failed += 1

@@ -67,7 +67,7 @@ class Retrier:
         assert request.terms is not None
         if verdict.mend in request.mended:
             return False
-        request.mended.add(verdict.mend)
+        request.mended |= {verdict.mend}
         match verdict.mend:
             case retry.Mend.CREDENTIALS:
                 # An error of renewing is not raised: the server's word, that they have expired, says more.
