@@ -11,7 +11,7 @@ from fastdatastore.engine import process
 from fastdatastore.engine.admission import Admission
 from fastdatastore.engine.appetite import Appetite
 from fastdatastore.engine.driver.agenda import Agenda
-from fastdatastore.engine.driver.farewell import call_off, let_go
+from fastdatastore.engine.driver.farewell import call_off, let_go, tidy_up
 from fastdatastore.engine.driver.laggards import Laggards
 from fastdatastore.engine.driver.receiving import Receiver
 from fastdatastore.engine.driver.sending import Sender
@@ -23,6 +23,11 @@ from fastdatastore.errors import ConfigurationError
 
 # Results in the making, as a multiple of the parts that may be on the way: while one object ends the next one begins.
 BACKLOG = 2
+
+# When a run ends early, what is on the way is cancelled and uploads are aborted. How long the caller waits for that:
+# after Ctrl-C, or when it walks away; and after an error, when nobody waits for a prompt and servers may be slow.
+HURRIED_SECONDS = 0.5
+TIDY_SECONDS = 5.0
 
 # Who watches is called so often, also when nothing ends.
 WATCH_SECONDS = 0.1
@@ -42,9 +47,12 @@ class Driver:
     ) -> None:
         remote.check_fork()
         settings = remote.settings
+        self._remote = remote
+        self._options = options
         self._on_turn = on_turn
+        self._plane = process.plane(remote.plane, settings)
         try:
-            self._queue: _native.Queue = remote.plane.Queue(process.plane(remote.plane, settings))
+            self._queue: _native.Queue = remote.plane.Queue(self._plane)
         except OSError as error:
             raise ConfigurationError(
                 f"the data plane cannot start: {error.strerror}; raise the limit of open files (ulimit -n) or of "
@@ -99,7 +107,8 @@ class Driver:
         """`run` for a coroutine: waits by the running event loop. To be used in `contextlib.aclosing`.
 
         A turn between two waits is short; the longest things in it are reads and writes of files, of a part each.
-        Cancelled, it leaves nothing behind before CancelledError goes on.
+        Cancelled, it leaves nothing of its own behind before CancelledError goes on; aborts of uploads that the server
+        is slow to answer may go on in the background.
         """
         from fastdatastore.engine import waiting  # asyncio loads only for those who use it
 
@@ -173,7 +182,9 @@ class Driver:
         """Leaves nothing behind: cancels, aborts, releases."""
         if os.getpid() != self._pid:
             return  # after a fork all of it is the parent's: requests, files, uploads
-        self._admission.leave(time.monotonic())
+        now = time.monotonic()
+        deadline = now + (HURRIED_SECONDS if self._is_hurried else TIDY_SECONDS)
+        self._admission.leave(now)
         while self._agenda.next_ended() is not None:
             pass  # the caller did not wait for them
         if not self._agenda.started:
@@ -184,4 +195,6 @@ class Driver:
             releases.callback(self._laggards.clear)
             for job in self._agenda.stopped():
                 releases.callback(let_go, job)
-            call_off(self._queue, self._agenda, self._sender, self._is_hurried)
+            tidying = call_off(self._queue, self._agenda, deadline)
+        if tidying and not self._plane.closed:  # it is at the interpreter's end, when no thread can begin any more
+            tidy_up(lambda: Driver(self._remote, self._options).run(tidying), deadline)

@@ -3,30 +3,33 @@
 from __future__ import annotations
 
 import contextlib
+import logging
+import threading
 import time
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, cast
 
 from fastdatastore.engine import retry
 from fastdatastore.engine.driver.agenda import Agenda
-from fastdatastore.engine.driver.sending import Sender
 from fastdatastore.engine.job import Job
 from fastdatastore.engine.planes.local import local as _native
 from fastdatastore.engine.request import Request
-from fastdatastore.errors import FastDatastoreError
 
 if TYPE_CHECKING:
     from fastdatastore._native import Report
 
-# After Ctrl-C, or when the caller walks away: how long uploads may take to be aborted.
-FAREWELL_SECONDS = 0.5
-LAST_ABORT_SECONDS = 0.3
-# The same after an error: nobody waits for a prompt, and a server under load takes its time.
-TIDY_SECONDS = 5.0
+# Aborts are waited for at least so long, also when the time is up.
+LEAST_SECONDS = 0.3
+
+_log = logging.getLogger("fastdatastore")
 
 
-def call_off(queue: _native.Queue, agenda: Agenda, sender: Sender, is_hurried: bool) -> None:
-    """Cancels what is on the way and aborts uploads, within TIDY_SECONDS; in a hurry, FAREWELL_SECONDS."""
-    deadline = time.monotonic() + (FAREWELL_SECONDS if is_hurried else TIDY_SECONDS)
+def call_off(queue: _native.Queue, agenda: Agenda, deadline: float) -> list[Job]:
+    """Cancels what is on the way, until `deadline` (time.monotonic()) at the latest.
+
+    Returns:
+        The jobs that are to tidy up at the server.
+    """
     for request in [request for job in agenda.started for request in job.in_flight]:
         if request.operation != "CreateMultipartUpload":  # its reply names what is to be aborted: worth a wait
             queue.cancel(request)
@@ -36,17 +39,7 @@ def call_off(queue: _native.Queue, agenda: Agenda, sender: Sender, is_hurried: b
             queue.cancel()
         for report in queue.take(left if left > 0 else 1.0):
             _hear_out(report)
-    todo = [tidying.next_request() for job in agenda.stopped() if (tidying := job.cleanup()) is not None]
-    if todo:
-        with contextlib.suppress(FastDatastoreError):  # without credentials none can be aborted
-            queue.submit(sender.orders([request for request in todo if request is not None]))
-        seconds = LAST_ABORT_SECONDS if is_hurried else TIDY_SECONDS
-        deadline = max(deadline, time.monotonic() + seconds)
-        while len(queue) and (left := deadline - time.monotonic()) > 0:
-            queue.take(left)
-        queue.cancel()
-        while len(queue):
-            queue.take(1.0)
+    return [tidying for job in agenda.stopped() if (tidying := job.cleanup()) is not None]
 
 
 def _hear_out(report: Report) -> None:
@@ -58,6 +51,25 @@ def _hear_out(report: Report) -> None:
     # Whatever it raises, a sink's or source's own exceptions too: the one that ends the run is on its way already.
     with contextlib.suppress(Exception):
         job.on_answer(request, report)
+
+
+def tidy_up(run: Callable[[], Iterable[Job]], deadline: float) -> None:
+    """Runs the jobs that tidy up, with all that belongs to it: further attempts, and a look whether it has helped.
+
+    What has not ended by `deadline` goes on in the background: a server may be slower than the caller has patience.
+    What fails there, or is cut off by the end of the process, is for fds sweep.
+    """
+
+    def work() -> None:
+        # The process may end meanwhile: then the data plane is closed, and there is nothing to be told.
+        with contextlib.suppress(Exception):
+            for job in run():
+                if job.error is not None:
+                    _log.warning("%s; what was uploaded stays there, to be ended by fds sweep", job.error)
+
+    thread = threading.Thread(target=work, name="fastdatastore-aborts", daemon=True)
+    thread.start()
+    thread.join(max(LEAST_SECONDS, deadline - time.monotonic()))
 
 
 def let_go(job: Job) -> None:

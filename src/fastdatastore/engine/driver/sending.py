@@ -58,7 +58,7 @@ class Sender:
             if not batch:
                 return
         try:
-            orders = self.orders(batch)
+            orders = self._orders(batch)
         except FastDatastoreError as error:
             for request in batch:
                 self._admission.on_withdrawn(request)
@@ -75,8 +75,7 @@ class Sender:
             self._laggards.on_sent(request)
         self._queue.submit(orders)
 
-    def orders(self, requests: Sequence[Request]) -> list[_native.Order]:
-        """An attempt of each, signed by the credentials of this moment."""
+    def _orders(self, requests: Sequence[Request]) -> list[_native.Order]:
         snapshot = self._remote.snapshot()
         return [self._remote.order(r, snapshot, self._options.headers(r.operation)) for r in requests]
 
