@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -22,17 +23,17 @@ struct fds_bufferpool {
     pthread_mutex_t lock;
     pid_t owner; /* whose free list it is: see forget_parents */
     region *newest, *oldest;
-    size_t free_limit;
+    size_t limit;
     fds_bufferpool_state state;
 };
 
-fds_bufferpool *fds_bufferpool_new(size_t free_limit) {
+fds_bufferpool *fds_bufferpool_new(size_t limit) {
     fds_bufferpool *pool = calloc(1, sizeof *pool);
     if (!pool)
         return NULL;
     atomic_init(&pool->references, 1);
     pthread_mutex_init(&pool->lock, NULL);
-    pool->free_limit = free_limit;
+    pool->limit = limit;
     pool->owner = getpid();
     return pool;
 }
@@ -45,7 +46,7 @@ fds_bufferpool *fds_bufferpool_retain(fds_bufferpool *pool) {
 void fds_bufferpool_release(fds_bufferpool *pool) {
     if (!pool || atomic_fetch_sub(&pool->references, 1) != 1)
         return;
-    fds_bufferpool_trim(pool);
+    fds_bufferpool_trim(pool, 0);
     pthread_mutex_destroy(&pool->lock);
     free(pool);
 }
@@ -119,6 +120,32 @@ static region *find_free(fds_bufferpool *pool, size_t capacity) {
     return NULL;
 }
 
+static void unmap_list(region *entry) {
+    for (region *older; entry; entry = older) {
+        older = entry->older;
+        munmap(entry->memory, entry->capacity);
+        free(entry);
+    }
+}
+
+/* With the lock held: takes the oldest off the free list until `keep` bytes are left. To be unmapped without it. */
+static region *evict(fds_bufferpool *pool, size_t keep) {
+    region *evicted = NULL;
+    while (pool->state.free_bytes > keep) {
+        region *oldest = pool->oldest;
+        unlink_region(pool, oldest);
+        oldest->older = evicted;
+        evicted = oldest;
+    }
+    return evicted;
+}
+
+/* With the lock held: how much the free list may hold. */
+static size_t room(const fds_bufferpool *pool) {
+    size_t in_flight = pool->state.in_use_bytes - pool->state.handed_bytes;
+    return in_flight < pool->limit ? pool->limit - in_flight : 0;
+}
+
 void *fds_bufferpool_take(fds_bufferpool *pool, size_t size, size_t *capacity) {
     size_t wanted = round_up(size);
     if (!wanted)
@@ -148,20 +175,20 @@ void *fds_bufferpool_take(fds_bufferpool *pool, size_t size, size_t *capacity) {
     pool->state.mapped++;
     pool->state.in_use_bytes += wanted;
     pool->state.in_use_regions++;
+    region *evicted = evict(pool, room(pool));
     pthread_mutex_unlock(&pool->lock);
+    unmap_list(evicted);
     return memory;
 }
 
-static void unmap_list(region *entry) {
-    for (region *older; entry; entry = older) {
-        older = entry->older;
-        munmap(entry->memory, entry->capacity);
-        free(entry);
-    }
+void fds_bufferpool_hand_over(fds_bufferpool *pool, size_t capacity) {
+    pthread_mutex_lock(&pool->lock);
+    pool->state.handed_bytes += capacity;
+    pthread_mutex_unlock(&pool->lock);
 }
 
-void fds_bufferpool_give(fds_bufferpool *pool, void *memory, size_t capacity) {
-    region *entry = capacity <= pool->free_limit ? malloc(sizeof *entry) : NULL;
+void fds_bufferpool_give(fds_bufferpool *pool, void *memory, size_t capacity, int handed_over) {
+    region *entry = malloc(sizeof *entry);
     if (entry) {
         *entry = (region){.memory = memory, .capacity = capacity};
         inherit_by_fork(entry, 0);
@@ -171,13 +198,11 @@ void fds_bufferpool_give(fds_bufferpool *pool, void *memory, size_t capacity) {
     forget_parents(pool);
     pool->state.in_use_bytes -= capacity;
     pool->state.in_use_regions--;
-    if (entry) {
-        while (pool->state.free_bytes + capacity > pool->free_limit) {
-            region *oldest = pool->oldest;
-            unlink_region(pool, oldest);
-            oldest->older = evicted;
-            evicted = oldest;
-        }
+    if (handed_over)
+        pool->state.handed_bytes -= capacity;
+    bool keep = entry && capacity <= room(pool);
+    if (keep) {
+        evicted = evict(pool, room(pool) - capacity);
         entry->older = pool->newest;
         *(pool->newest ? &pool->newest->newer : &pool->oldest) = entry;
         pool->newest = entry;
@@ -186,8 +211,10 @@ void fds_bufferpool_give(fds_bufferpool *pool, void *memory, size_t capacity) {
     }
     pthread_mutex_unlock(&pool->lock);
     unmap_list(evicted);
-    if (!entry)
+    if (!keep) {
         munmap(memory, capacity);
+        free(entry);
+    }
 }
 
 fds_bufferpool_state fds_bufferpool_look(fds_bufferpool *pool) {
@@ -198,12 +225,10 @@ fds_bufferpool_state fds_bufferpool_look(fds_bufferpool *pool) {
     return state;
 }
 
-void fds_bufferpool_trim(fds_bufferpool *pool) {
+void fds_bufferpool_trim(fds_bufferpool *pool, size_t keep) {
     pthread_mutex_lock(&pool->lock);
     forget_parents(pool);
-    region *all = pool->newest;
-    pool->newest = pool->oldest = NULL;
-    pool->state.free_bytes = pool->state.free_regions = 0;
+    region *evicted = evict(pool, keep);
     pthread_mutex_unlock(&pool->lock);
-    unmap_list(all);
+    unmap_list(evicted);
 }

@@ -14,6 +14,7 @@ typedef struct {
     void *memory;
     size_t capacity;
     Py_ssize_t size;
+    int handed_over;
 } RegionObject;
 
 /* ---- Region ---- */
@@ -31,7 +32,7 @@ static Py_ssize_t region_length(PyObject *self) {
 static void region_dealloc(PyObject *object) {
     RegionObject *self = (RegionObject *)object;
     if (self->pool) {
-        fds_bufferpool_give(self->pool, self->memory, self->capacity);
+        fds_bufferpool_give(self->pool, self->memory, self->capacity, self->handed_over);
         fds_bufferpool_release(self->pool);
     }
     fds_module_free_object(object);
@@ -61,13 +62,13 @@ static PyType_Spec region_spec = {
 /* ---- BufferPool ---- */
 
 static PyObject *pool_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords) {
-    static char *names[] = {"free_limit", NULL};
-    Py_ssize_t free_limit;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "n:BufferPool", names, &free_limit))
+    static char *names[] = {"limit", NULL};
+    Py_ssize_t limit;
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "n:BufferPool", names, &limit))
         return NULL;
-    if (free_limit < 0)
-        return PyErr_Format(PyExc_ValueError, "free_limit must be a number of bytes, got %zd", free_limit);
-    fds_bufferpool *pool = fds_bufferpool_new((size_t)free_limit);
+    if (limit < 0)
+        return PyErr_Format(PyExc_ValueError, "limit must be a number of bytes, got %zd", limit);
+    fds_bufferpool *pool = fds_bufferpool_new((size_t)limit);
     if (!pool)
         return PyErr_NoMemory();
     allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
@@ -106,17 +107,37 @@ static PyObject *pool_take(PyObject *object, PyObject *arguments) {
     return (PyObject *)region;
 }
 
-static PyObject *pool_trim(PyObject *self, PyObject *ignored) {
-    (void)ignored;
-    fds_bufferpool_trim(((BufferPoolObject *)self)->pool);
+static PyObject *pool_hand_over(PyObject *self, PyObject *argument) {
+    module_state *state = PyType_GetModuleState(Py_TYPE(self));
+    RegionObject *region = (RegionObject *)argument;
+    if (Py_TYPE(argument) != state->region || region->pool != ((BufferPoolObject *)self)->pool)
+        return PyErr_Format(PyExc_ValueError, "%R is no region of this pool", argument);
+    if (!region->handed_over)
+        fds_bufferpool_hand_over(region->pool, region->capacity);
+    region->handed_over = 1;
     Py_RETURN_NONE;
+}
+
+static PyObject *pool_trim(PyObject *self, PyObject *arguments) {
+    Py_ssize_t keep = 0;
+    if (!PyArg_ParseTuple(arguments, "|n:trim", &keep))
+        return NULL;
+    fds_bufferpool_trim(((BufferPoolObject *)self)->pool, keep > 0 ? (size_t)keep : 0);
+    Py_RETURN_NONE;
+}
+
+static PyObject *pool_in_flight(PyObject *self, void *ignored) {
+    (void)ignored;
+    fds_bufferpool_state state = fds_bufferpool_look(((BufferPoolObject *)self)->pool);
+    return PyLong_FromSize_t(state.in_use_bytes - state.handed_bytes);
 }
 
 static PyObject *pool_state(PyObject *self, PyObject *ignored) {
     (void)ignored;
     fds_bufferpool_state state = fds_bufferpool_look(((BufferPoolObject *)self)->pool);
-    return Py_BuildValue("{s:n,s:n,s:n,s:n,s:K,s:K}", "in_use_bytes", (Py_ssize_t)state.in_use_bytes, "in_use_regions",
-                         (Py_ssize_t)state.in_use_regions, "free_bytes", (Py_ssize_t)state.free_bytes, "free_regions",
+    return Py_BuildValue("{s:n,s:n,s:n,s:n,s:n,s:K,s:K}", "in_use_bytes", (Py_ssize_t)state.in_use_bytes,
+                         "in_use_regions", (Py_ssize_t)state.in_use_regions, "handed_bytes",
+                         (Py_ssize_t)state.handed_bytes, "free_bytes", (Py_ssize_t)state.free_bytes, "free_regions",
                          (Py_ssize_t)state.free_regions, "mapped", (unsigned long long)state.mapped, "recycled",
                          (unsigned long long)state.recycled);
 }
@@ -129,13 +150,23 @@ static PyObject *pool_repr(PyObject *self) {
 
 static PyMethodDef pool_methods[] = {
     {"take", pool_take, METH_VARARGS, PyDoc_STR("take(size): a Region of `size` bytes, its contents undefined.")},
-    {"trim", pool_trim, METH_NOARGS, PyDoc_STR("trim(): returns the free list to the system.")},
+    {"hand_over", pool_hand_over, METH_O,
+     PyDoc_STR("hand_over(region): it is its owner's from now on, and not in flight any more.")},
+    {"trim", pool_trim, METH_VARARGS,
+     PyDoc_STR("trim(keep=0): returns the oldest free regions to the system until `keep` bytes are left.")},
     {"state", pool_state, METH_NOARGS, PyDoc_STR("state(): bytes and regions in use and free, as a dict.")},
     {NULL, NULL, 0, NULL},
 };
 
+static PyGetSetDef pool_attributes[] = {
+    {"in_flight", pool_in_flight, NULL, PyDoc_STR("Bytes of regions in use that have not been handed over."), NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
 static PyType_Slot pool_slots[] = {
-    {Py_tp_doc, "Recycled, huge-page-advised memory. free_limit: most bytes kept for the next region."},
+    {Py_tp_doc, "Recycled, huge-page-advised memory. limit: most bytes in flight and kept for the next region; "
+                "what is in flight may be more."},
+    {Py_tp_getset, pool_attributes},
     {Py_tp_new, pool_new},
     {Py_tp_dealloc, pool_dealloc},
     {Py_tp_repr, pool_repr},

@@ -33,7 +33,7 @@ static void capacities_are_whole_steps_and_large_regions_whole_huge_pages(void) 
         CHECK_EQ((uintptr_t)memory % (capacity < 2 * MIB ? 4096 : 2 * MIB), 0);
         memset(memory, 1, capacity);
         check_state(pool, 1, capacity, 0, 0);
-        fds_bufferpool_give(pool, memory, capacity);
+        fds_bufferpool_give(pool, memory, capacity, 0);
         check_state(pool, 0, 0, 0, 0);
     }
     size_t capacity = 0;
@@ -47,7 +47,7 @@ static void a_region_is_recycled_when_it_fits_without_much_waste(void) {
     fds_bufferpool *pool = fds_bufferpool_new(64 * MIB);
     size_t capacity;
     void *first = fds_bufferpool_take(pool, 8 * MIB, &capacity);
-    fds_bufferpool_give(pool, first, capacity);
+    fds_bufferpool_give(pool, first, capacity, 0);
     check_state(pool, 0, 0, 1, 8 * MIB);
     void *small = fds_bufferpool_take(pool, 4 * MIB, &capacity); /* twice its size: not this one */
     CHECK(small != first);
@@ -57,10 +57,10 @@ static void a_region_is_recycled_when_it_fits_without_much_waste(void) {
     check_state(pool, 2, 12 * MIB, 0, 0);
     CHECK_EQ(fds_bufferpool_look(pool).recycled, 1);
     CHECK_EQ(fds_bufferpool_look(pool).mapped, 2);
-    fds_bufferpool_give(pool, again, 8 * MIB);
-    fds_bufferpool_give(pool, small, 4 * MIB);
+    fds_bufferpool_give(pool, again, 8 * MIB, 0);
+    fds_bufferpool_give(pool, small, 4 * MIB, 0);
     CHECK(fds_bufferpool_take(pool, 4 * MIB, &capacity) == small);
-    fds_bufferpool_give(pool, small, 4 * MIB);
+    fds_bufferpool_give(pool, small, 4 * MIB, 0);
     fds_bufferpool_release(pool);
 }
 
@@ -71,19 +71,39 @@ static void the_oldest_free_regions_make_room_for_a_new_one(void) {
     for (int i = 0; i < 5; i++)
         regions[i] = fds_bufferpool_take(pool, 2 * MIB, &capacity);
     for (int i = 0; i < 5; i++)
-        fds_bufferpool_give(pool, regions[i], 2 * MIB);
+        fds_bufferpool_give(pool, regions[i], 2 * MIB, 0);
     check_state(pool, 0, 0, 3, 6 * MIB);
     for (int i = 4; i >= 2; i--)
         CHECK(fds_bufferpool_take(pool, 2 * MIB, &capacity) == regions[i]);
     for (int i = 2; i < 5; i++)
-        fds_bufferpool_give(pool, regions[i], 2 * MIB);
-    void *large = fds_bufferpool_take(pool, 6 * MIB, &capacity), *huge = fds_bufferpool_take(pool, 8 * MIB, &capacity);
-    fds_bufferpool_give(pool, large, 6 * MIB);
-    check_state(pool, 1, 8 * MIB, 1, 6 * MIB);
-    fds_bufferpool_give(pool, huge, 8 * MIB); /* over the limit by itself: not kept, and nothing goes for it */
-    check_state(pool, 0, 0, 1, 6 * MIB);
-    fds_bufferpool_trim(pool);
+        fds_bufferpool_give(pool, regions[i], 2 * MIB, 0);
+    fds_bufferpool_trim(pool, 4 * MIB);
+    check_state(pool, 0, 0, 2, 4 * MIB);
+    fds_bufferpool_trim(pool, 0);
     check_state(pool, 0, 0, 0, 0);
+    fds_bufferpool_release(pool);
+}
+
+static void what_is_in_flight_and_what_is_free_are_within_the_limit_together(void) {
+    fds_bufferpool *pool = fds_bufferpool_new(8 * MIB);
+    size_t capacity;
+    void *first = fds_bufferpool_take(pool, 2 * MIB, &capacity), *second = fds_bufferpool_take(pool, 2 * MIB, &capacity);
+    fds_bufferpool_give(pool, first, 2 * MIB, 0);
+    fds_bufferpool_give(pool, second, 2 * MIB, 0);
+    void *large = fds_bufferpool_take(pool, 6 * MIB, &capacity); /* none of the free ones will do */
+    check_state(pool, 1, 6 * MIB, 1, 2 * MIB);
+    void *huge = fds_bufferpool_take(pool, 10 * MIB, &capacity);
+    check_state(pool, 2, 16 * MIB, 0, 0);
+    fds_bufferpool_give(pool, large, 6 * MIB, 0);
+    check_state(pool, 1, 10 * MIB, 0, 0);
+    fds_bufferpool_hand_over(pool, 10 * MIB); /* not in flight any more */
+    CHECK_EQ(fds_bufferpool_look(pool).handed_bytes, 10 * MIB);
+    void *other = fds_bufferpool_take(pool, 6 * MIB, &capacity);
+    fds_bufferpool_give(pool, other, 6 * MIB, 0);
+    check_state(pool, 1, 10 * MIB, 1, 6 * MIB);
+    fds_bufferpool_give(pool, huge, 10 * MIB, 1); /* over the limit by itself: not kept, and nothing goes for it */
+    check_state(pool, 0, 0, 1, 6 * MIB);
+    CHECK_EQ(fds_bufferpool_look(pool).handed_bytes, 0);
     fds_bufferpool_release(pool);
 }
 
@@ -93,7 +113,7 @@ static void a_region_may_outlive_its_pools_maker(void) {
     char *memory = fds_bufferpool_take(fds_bufferpool_retain(pool), MIB, &capacity);
     fds_bufferpool_release(pool);
     memory[0] = 1;
-    fds_bufferpool_give(pool, memory, capacity);
+    fds_bufferpool_give(pool, memory, capacity, 0);
     fds_bufferpool_release(pool);
 }
 
@@ -103,7 +123,7 @@ static void *take_and_give(void *argument) {
         size_t size = (1 + i % 5) * 100 * KIB, capacity;
         char *memory = fds_bufferpool_take(pool, size, &capacity);
         memory[0] = memory[size - 1] = (char)i; /* TSan sees a region that two threads have */
-        fds_bufferpool_give(pool, memory, capacity);
+        fds_bufferpool_give(pool, memory, capacity, 0);
     }
     return NULL;
 }
@@ -133,10 +153,10 @@ static int use_in_child(fds_bufferpool *pool, char *kept, char *in_use) {
     if (memory == other)
         return 3;
     memset(memory, 8, capacity);
-    fds_bufferpool_give(pool, memory, capacity);
+    fds_bufferpool_give(pool, memory, capacity, 0);
     if (in_use[0] != 5)
         return 4;
-    fds_bufferpool_give(pool, in_use, 2 * MIB);
+    fds_bufferpool_give(pool, in_use, 2 * MIB, 0);
     fds_bufferpool_state state = fds_bufferpool_look(pool);
     fds_bufferpool_release(pool);
     return other[0] == 7 && other[4 * MIB - 1] == 7 && state.free_bytes == 6 * MIB ? 0 : 5;
@@ -148,7 +168,7 @@ static void a_forks_child_has_the_regions_in_use_and_no_free_ones(void) {
     char *in_use = fds_bufferpool_take(pool, 2 * MIB, &capacity), *kept = fds_bufferpool_take(pool, 4 * MIB, &capacity);
     in_use[0] = 5;
     memset(kept, 6, 4 * MIB);
-    fds_bufferpool_give(pool, kept, 4 * MIB);
+    fds_bufferpool_give(pool, kept, 4 * MIB, 0);
 #ifdef __linux__ /* elsewhere the free list is inherited, and left where it is */
     pid_t child = fork();
     if (child == 0)
@@ -160,8 +180,8 @@ static void a_forks_child_has_the_regions_in_use_and_no_free_ones(void) {
     (void)use_in_child;
 #endif
     CHECK(fds_bufferpool_take(pool, 4 * MIB, &capacity) == kept);
-    fds_bufferpool_give(pool, kept, 4 * MIB);
-    fds_bufferpool_give(pool, in_use, 2 * MIB);
+    fds_bufferpool_give(pool, kept, 4 * MIB, 0);
+    fds_bufferpool_give(pool, in_use, 2 * MIB, 0);
     fds_bufferpool_release(pool);
 }
 
@@ -169,6 +189,7 @@ int main(void) {
     RUN(capacities_are_whole_steps_and_large_regions_whole_huge_pages);
     RUN(a_region_is_recycled_when_it_fits_without_much_waste);
     RUN(the_oldest_free_regions_make_room_for_a_new_one);
+    RUN(what_is_in_flight_and_what_is_free_are_within_the_limit_together);
     RUN(a_region_may_outlive_its_pools_maker);
     RUN(threads_never_share_a_region);
     RUN(a_forks_child_has_the_regions_in_use_and_no_free_ones);

@@ -99,8 +99,8 @@ class Settings:
         attempts: Most attempts of one request (FDS_ATTEMPTS).
         connect_timeout: For TCP and for TLS, each, at one address (FDS_CONNECT_TIMEOUT).
         stall_timeout: Without a byte in either direction (FDS_STALL_TIMEOUT).
-        memory_ceiling: Most bytes of recycled memory that is kept free, and of results that are in memory
-            (FDS_MEMORY_CEILING); results beyond it go to files.
+        memory_ceiling: Most bytes of results in memory, of what is on the way and of recycled memory that is kept free,
+            together (FDS_MEMORY_CEILING); transfers wait for room, results beyond it go to files.
         inject_failures: Percent of the attempts that fail on purpose, without being sent: for tests of retrying.
     """
 

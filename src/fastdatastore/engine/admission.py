@@ -1,4 +1,4 @@
-"""Whether one more request may go out now: a driver's view of its client's concurrency, throttling and bandwidth.
+"""Whether one more request may go out now: a driver's view of concurrency, throttling, bandwidth and memory.
 
 Counts are handed on in batches, one a turn of the driver: small objects come by the ten thousand a second.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fastdatastore.engine import process
 from fastdatastore.engine.concurrency import Controller
 from fastdatastore.engine.remote import Remote
 from fastdatastore.engine.request import Request
@@ -14,7 +15,7 @@ from fastdatastore.engine.request import Request
 if TYPE_CHECKING:
     from fastdatastore._native import Report
 
-# A request that is held back because others use the client's slots looks again after so long.
+# A request that is held back because others use the client's slots, or memory, looks again after so long.
 LOOK_AGAIN = 0.05
 
 
@@ -43,6 +44,8 @@ class Admission:
             for up in (False, True)
             for large in (False, True)
         }
+        self._tickets = process.tickets(remote.settings)
+        self._ceiling = remote.settings.memory_ceiling
         self._wait = 0.0
 
     def __repr__(self) -> str:
@@ -73,6 +76,14 @@ class Admission:
         if self._remote.pacer.is_capped:
             self._remote.pacer.spend(now, request.weight)
         return True
+
+    def grants(self, size: int, idle: bool) -> bool:
+        """Whether so many bytes may be taken of the pool now, see Tickets.take; spent(size) follows if so."""
+        return self._tickets.take(size, self._ceiling, idle)
+
+    def spent(self, size: int) -> None:
+        if size:
+            self._tickets.spent(size)
 
     @property
     def wait(self) -> float:
@@ -113,8 +124,9 @@ class Admission:
             self._remote.throttle(request.bucket).on_done(now)
 
     def turn(self, now: float) -> None:
-        """The end of a turn: tells the controllers of all that has happened in it."""
+        """The end of a turn: tells the controllers of all that has happened in it, and keeps to the ceiling."""
         self._flush(now)
+        self._tickets.trim(self._ceiling)
 
     def _flush(self, now: float) -> None:
         for kind in self._kinds.values():

@@ -121,7 +121,6 @@ class Client:
             lambda: stream_of(process.buffer_pool(self.settings), value),
             headers=headers,
             condition=condition,
-            memory=self.settings.memory_ceiling,
         )
 
     def _source(self, value: Buffer | Path | RawIOBase | BufferedIOBase) -> Source:
@@ -137,8 +136,8 @@ class Client:
 
     def spill_sinks(self, make_path: Callable[[], Path]) -> Callable[[], SpillSink]:
         """Makes sinks below the process's memory ceiling; what is beyond it goes to a file named by `make_path`."""
-        pool, memory = process.buffer_pool(self.settings), process.result_memory()
-        return lambda: SpillSink(pool, memory, self.settings.memory_ceiling, make_path)
+        tickets = process.tickets(self.settings)
+        return lambda: SpillSink(tickets, self.settings.memory_ceiling, make_path)
 
     # ---- running them ----
 

@@ -48,6 +48,9 @@ class FileSink:
         self._fd = -1
         self._size = 0
 
+    def need(self, size: int, length: int) -> int:
+        return length
+
     def open(self, size: int) -> None:
         self._size = size
         short = os.fsencode(self.path.name)[:_NAME_BYTES].decode(errors="ignore")

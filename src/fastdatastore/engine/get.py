@@ -144,6 +144,16 @@ class GetJob(Job):
         offset, length = self._todo.pop()
         return self._ranged(offset, length)
 
+    def need(self) -> int:
+        return self._sink.need(self.size, self._todo[-1][1]) if self._todo and self._replaced is None else 0
+
+    def need_when_paused(self, report: Report) -> int:
+        size = report.content_length or 0
+        return self._sink.need(size, min(size, self._first_part_size(size)))
+
+    def _first_part_size(self, size: int) -> int:
+        return plan.part_size_for(size, plan.in_whole_rounds(size, self._part_size, self._slots.limit))
+
     def _range_of_one_byte(self) -> Request:
         """A server that knows no ranges would send all again: then it pauses, or is cut."""
         request = Request(self, "GetObject", "GET", self.bucket, self.key, pause_above=1, content_max=1)
@@ -213,7 +223,7 @@ class GetJob(Job):
         size = report.content_length or 0
         self._learn(request, report, size)
         self._sink.open(size)
-        part_size = plan.part_size_for(size, plan.in_whole_rounds(size, self._part_size, self._slots.limit))
+        part_size = self._first_part_size(size)
         first = size if self._takes_all(size) else min(size, part_size)
         self._todo = plan.parts(first, size, part_size)[::-1]
         request.part = 1

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 class Job:
     """Base of all jobs. The driver calls, in one thread:
 
+    need() before next_request(): how many bytes of the pool that will take at most.
     next_request() whenever there is room, until it returns None; then again after each answer.
+    need_when_paused(report) before on_paused, likewise.
     on_paused(request, report) when the head of a long body is there: where it shall go, and the CRC to take.
     on_answer(request, report) for each 2xx (or a status in request.expected). It may raise what fails the job, or
         RetryRequest.
@@ -54,6 +56,12 @@ class Job:
 
     def next_request(self) -> Request | None:
         raise NotImplementedError
+
+    def need(self) -> int:
+        return 0
+
+    def need_when_paused(self, report: Report) -> int:
+        return 0
 
     def on_paused(self, request: Request, report: Report) -> tuple[Buffer, int]:
         raise NotImplementedError

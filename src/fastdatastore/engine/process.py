@@ -1,4 +1,4 @@
-"""What a process has once: data plane, buffer pool, count of results. A fork's child gets its own on first use."""
+"""What a process has once: data plane, buffer pool and tickets, count of results. A fork's child gets its own."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from types import ModuleType
 from fastdatastore.config import Settings
 from fastdatastore.engine.ceiling import ResultMemory
 from fastdatastore.engine.planes.local import local as _native
+from fastdatastore.engine.tickets import Tickets
 
 _lock = threading.Lock()
 _planes: dict[str, _native.Plane] = {}  # by the name of their module: an endpoint behind a proxy has another one
-_pool: _native.BufferPool | None = None
+_tickets: Tickets | None = None
 _results = ResultMemory()
 
 
@@ -27,12 +28,17 @@ def plane(module: ModuleType, settings: Settings) -> _native.Plane:
 
 
 def buffer_pool(settings: Settings) -> _native.BufferPool:
-    """The process's recycled memory; the first caller's settings decide how much is kept free."""
-    global _pool
+    """The process's recycled memory; the first caller's settings decide how much is kept."""
+    return tickets(settings).pool
+
+
+def tickets(settings: Settings) -> Tickets:
+    """Who asks before taking of the buffer pool."""
+    global _tickets
     with _lock:
-        if _pool is None:
-            _pool = _native.BufferPool(settings.memory_ceiling)
-        return _pool
+        if _tickets is None:
+            _tickets = Tickets(_native.BufferPool(settings.memory_ceiling), _results)
+        return _tickets
 
 
 def result_memory() -> ResultMemory:
@@ -60,12 +66,12 @@ def _after_fork_in_parent() -> None:
 
 
 def _after_fork_in_child() -> None:
-    global _pool, _results
+    global _tickets, _results
     for each in _planes.values():
         each.after_fork_in_child()
     _planes.clear()
     # Regions that are in use go on in the child as private copies; the free list was never inherited.
-    _pool = None
+    _tickets = None
     _results = ResultMemory()
     _lock.release()
 

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from fastdatastore.engine.bytesview import bytes_of
-from fastdatastore.engine.ceiling import Held, ResultMemory
+from fastdatastore.engine.ceiling import Held
 from fastdatastore.engine.files import FileSink
 from fastdatastore.engine.planes.local import local as _native
+from fastdatastore.engine.tickets import Tickets, reserve
 from fastdatastore.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -20,6 +21,12 @@ class Sink(Protocol):
     """Where one object's bytes go. `in_place`: targets of any length are the final place, nothing is staged."""
 
     in_place: bool
+
+    def need(self, size: int, length: int) -> int:
+        """Bytes of the pool that the next target of `length` bytes takes, of an object of `size` bytes.
+
+        To open it, where it is not open yet, included.
+        """
 
     def open(self, size: int) -> None: ...
 
@@ -41,10 +48,20 @@ class MemorySink:
 
     def __init__(self, pool: _native.BufferPool) -> None:
         self._pool = pool
+        self._region: _native.Region | None = None
         self._view = memoryview(b"")
 
+    def need(self, size: int, length: int) -> int:
+        return size if self._region is None else 0
+
     def open(self, size: int) -> None:
-        self._view = memoryview(self._pool.take(size)) if size else memoryview(b"")
+        self._region = self._pool.take(size)
+        self._view = memoryview(self._region)
+
+    def hand_over(self) -> None:
+        """It counts as a result from now on, not as memory in flight."""
+        if self._region is not None:
+            self._pool.hand_over(self._region)
 
     def target(self, offset: int, length: int) -> Buffer:
         return self._view[offset : offset + length]
@@ -57,7 +74,9 @@ class MemorySink:
 
     def close(self, ok: bool) -> memoryview:
         view = self._view.toreadonly()
-        self._view = memoryview(b"")
+        if ok:
+            self.hand_over()
+        self._region, self._view = None, memoryview(b"")
         return view if ok else memoryview(b"")
 
 
@@ -74,6 +93,9 @@ class BufferSink:
         self._view = bytes_of(buffer)
         if self._view.readonly:
             raise ConfigurationError(f"a {type(buffer).__name__} that is read-only cannot be downloaded into")
+
+    def need(self, size: int, length: int) -> int:
+        return 0
 
     def open(self, size: int) -> None:
         if size > self._view.nbytes:
@@ -105,32 +127,37 @@ class SpillSink:
         held: The result's share of the ceiling; None for a file.
     """
 
-    __slots__ = ("_ceiling", "_chosen", "_make_path", "_memory", "_pool", "held", "in_place", "path")
+    __slots__ = ("_chosen", "_make_path", "_most", "_tickets", "held", "in_place", "path")
 
-    def __init__(
-        self, pool: _native.BufferPool, memory: ResultMemory, ceiling: int, make_path: Callable[[], Path]
-    ) -> None:
+    def __init__(self, tickets: Tickets, ceiling: int, make_path: Callable[[], Path]) -> None:
         self.in_place = True
         self.path: Path | None = None
         self.held: Held | None = None
-        self._pool = pool
-        self._memory = memory
-        self._ceiling = ceiling
+        self._tickets = tickets
+        self._most = ceiling - reserve(ceiling)
         self._make_path = make_path
         self._chosen: Sink | None = None
 
+    def need(self, size: int, length: int) -> int:
+        if self._chosen is None:  # what goes to memory is counted as a result from the start
+            return 0 if self._tickets.results.held + size <= self._most else length
+        return 0 if self.in_place else length
+
     def _choose(self, size: int) -> Sink:
-        self.held = self._memory.take(size, self._ceiling)
+        self.held = self._tickets.results.take(size, self._most)
         if self.held is not None:
-            self._chosen = MemorySink(self._pool)
+            self._chosen = MemorySink(self._tickets.pool)
         else:
             self.path = self._make_path()
-            self._chosen = FileSink(self._pool, self.path)
+            self._chosen = FileSink(self._tickets.pool, self.path)
             self.in_place = False
         return self._chosen
 
     def open(self, size: int) -> None:
-        self._choose(size).open(size)
+        chosen = self._choose(size)
+        chosen.open(size)
+        if isinstance(chosen, MemorySink):
+            chosen.hand_over()
 
     def target(self, offset: int, length: int) -> Buffer:
         assert self._chosen is not None

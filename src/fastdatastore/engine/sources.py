@@ -18,8 +18,9 @@ _CRC_STEP = 16 << 20
 
 
 class Source(Protocol):
-    """Bytes that can be read again, so that a part can be sent again."""
+    """Bytes that can be read again, so that a part can be sent again. `in_place`: a part takes no memory of ours."""
 
+    in_place: bool
     size: int
 
     def part(self, offset: int, length: int) -> Buffer: ...
@@ -41,6 +42,8 @@ def whole_crc(source: Source) -> int:
 class MemorySource:
     """A bytes-like object; parts are views of it, nothing is copied."""
 
+    in_place = True
+
     def __init__(self, data: Buffer) -> None:
         self._view = bytes_of(data)
         self.size = self._view.nbytes
@@ -57,6 +60,8 @@ class MemorySource:
 
 class FileSource:
     """A regular file; parts are read into recycled memory."""
+
+    in_place = False
 
     def __init__(self, pool: _native.BufferPool, path: Path) -> None:
         self._pool = pool
@@ -111,6 +116,8 @@ class FileObjectSource:
 
     What its methods raise goes to the user as it is.
     """
+
+    in_place = False
 
     def __init__(self, pool: _native.BufferPool, file: RawIOBase | BufferedIOBase) -> None:
         if file.closed:

@@ -95,7 +95,7 @@ def test_a_region_is_writable_memory_of_its_size(local: Any) -> None:
         assert bytes(region) == b"x" * size
     with pytest.raises(ValueError, match="size must be"):
         pool.take(-1)
-    with pytest.raises(ValueError, match="free_limit must be"):
+    with pytest.raises(ValueError, match="limit must be"):
         local.BufferPool(-1)
 
 
@@ -150,5 +150,5 @@ def test_a_region_outlives_its_pool(local: Any) -> None:
 
 
 def _state(**known: int) -> dict[str, int]:
-    names = ("in_use_bytes", "in_use_regions", "free_bytes", "free_regions", "mapped", "recycled")
+    names = ("in_use_bytes", "in_use_regions", "handed_bytes", "free_bytes", "free_regions", "mapped", "recycled")
     return {name: known.get(name, 0) for name in names}

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Iterator
 
 from fastdatastore.engine.appetite import Appetite
+from fastdatastore.engine.driver.room import Room
 from fastdatastore.engine.job import Job
 from fastdatastore.engine.planes.local import local as _native
 from fastdatastore.engine.request import Request
@@ -20,10 +21,11 @@ class Agenda:
         started: Jobs that have begun and not ended; instead of a failed one, the job that tidies up for it.
     """
 
-    def __init__(self, queue: _native.Queue, appetite: Appetite) -> None:
+    def __init__(self, queue: _native.Queue, appetite: Appetite, room: Room) -> None:
         self.started: set[Job] = set()
         self._queue = queue
         self._appetite = appetite
+        self._room = room
         self._source: Iterator[Job] = iter(())
         self._exhausted = True
         self._open: deque[Job] = deque()  # may have requests to send
@@ -50,12 +52,16 @@ class Agenda:
         while self._later and self._later[0][0] <= now:
             self._ready.append(heapq.heappop(self._later)[2])
 
-    def next_request(self, now: float) -> Request | None:
-        """The next one to be sent; None when there is none, or memory has no room for another job."""
+    def next_request(self, now: float, has_others: bool) -> Request | None:
+        """The next one to be sent; None when there is none, or memory has no room for it.
+
+        Args:
+            has_others: It is not the first of this turn.
+        """
         if self._ready:
             return self._ready.popleft()
-        request = self._next_of_open() if self._open else None
-        while request is None and not self._exhausted and not self._appetite.is_sated:
+        request = self._next_of_open(has_others) if self._open else None
+        while request is None and not (self._exhausted or self._appetite.is_sated or self._room.is_starved):
             job = next(self._source, None)
             if job is None:
                 self._exhausted = True
@@ -65,16 +71,22 @@ class Agenda:
             self._open.append(job)
             if job.size_comes_late:
                 self._appetite.on_begun(job)
-            request = self._next_of_open()
+            request = self._next_of_open(has_others)
             if request is not None and request.operation == "CreateMultipartUpload":
                 self._appetite.on_begun(job, job.size or None)
         return request
 
-    def _next_of_open(self) -> Request | None:
+    def _next_of_open(self, has_others: bool) -> Request | None:
         while self._open:
             job = self._open[0]
             try:
-                request = job.next_request()
+                need = job.need()
+                if need and not self._room.may_take(need, has_others or self.has_more):
+                    return None
+                try:
+                    request = job.next_request()
+                finally:
+                    self._room.spent(need)
             except Exception as error:  # the user's own, of a file or a stream that is read, is the job's failure too
                 self.fail(job, error)  # takes it off the queue, and settles it
                 continue
@@ -101,6 +113,11 @@ class Agenda:
     def is_ready(self) -> bool:
         """There is a request to be sent, as soon as it is admitted."""
         return bool(self._ready)
+
+    @property
+    def has_more(self) -> bool:
+        """There are requests to be sent, now or later."""
+        return bool(self._ready or self._later)
 
     @property
     def due(self) -> float | None:

@@ -8,12 +8,13 @@ import time
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable
 
 from fastdatastore.engine import process
-from fastdatastore.engine.admission import Admission
+from fastdatastore.engine.admission import LOOK_AGAIN, Admission
 from fastdatastore.engine.appetite import Appetite
 from fastdatastore.engine.driver.agenda import Agenda
 from fastdatastore.engine.driver.farewell import call_off, let_go, tidy_up
 from fastdatastore.engine.driver.laggards import Laggards
 from fastdatastore.engine.driver.receiving import Receiver
+from fastdatastore.engine.driver.room import Room
 from fastdatastore.engine.driver.sending import Sender
 from fastdatastore.engine.job import Job
 from fastdatastore.engine.options import NO_OPTIONS, Options
@@ -62,11 +63,14 @@ class Driver:
         # Half of the ceiling for what is on the way leaves room for a result that is being looked at.
         room = settings.memory_ceiling // 2
         appetite = Appetite(min(BACKLOG * parts * settings.part_size, room), room)
-        self._agenda = Agenda(self._queue, appetite)
         self._admission = Admission(remote)
-        self._laggards = Laggards(self._queue, settings.stall_timeout, time.monotonic())
+        self._room = Room(self._queue, self._admission)
+        self._agenda = Agenda(self._queue, appetite, self._room)
+        self._laggards = Laggards(self._queue, self._room, settings.stall_timeout, time.monotonic())
         self._sender = Sender(remote, options, self._queue, self._agenda, self._admission, self._laggards)
-        self._receiver = Receiver(remote, self._queue, self._agenda, appetite, self._admission, self._laggards)
+        self._receiver = Receiver(
+            remote, self._queue, self._agenda, appetite, self._admission, self._laggards, self._room
+        )
         self._is_hurried = True  # when it ends early: an interrupt, for all we know
         self._pid = os.getpid()
 
@@ -146,6 +150,7 @@ class Driver:
 
     def _send(self) -> None:
         now = time.monotonic()
+        self._receiver.direct_paused(now)
         self._sender.send(now)
         self._laggards.call_off_trickles(now)
         self._admission.turn(now)
@@ -158,6 +163,8 @@ class Driver:
             return 0.0
         if self._agenda.is_ready:
             return self._admission.wait
+        if self._room.is_starved:
+            return LOOK_AGAIN
         now = time.monotonic()
         dues = list(self._laggards.dues())
         if (due := self._agenda.due) is not None:
@@ -193,6 +200,7 @@ class Driver:
             # A traceback may keep this driver, and what it waits for.
             releases.callback(self._agenda.clear)
             releases.callback(self._laggards.clear)
+            releases.callback(self._room.paused.clear)
             for job in self._agenda.stopped():
                 releases.callback(let_go, job)
             tidying = call_off(self._queue, self._agenda, deadline)

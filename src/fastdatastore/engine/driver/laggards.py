@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import cast
 
 from fastdatastore.engine.admission import Admission
+from fastdatastore.engine.driver.room import Room
 from fastdatastore.engine.hedging import Hedger
 from fastdatastore.engine.planes.local import local as _native
 from fastdatastore.engine.request import Request
@@ -26,8 +27,9 @@ class Laggards:
         now: time.monotonic().
     """
 
-    def __init__(self, queue: _native.Queue, stall_timeout: float, now: float) -> None:
+    def __init__(self, queue: _native.Queue, room: Room, stall_timeout: float, now: float) -> None:
         self._queue = queue
+        self._room = room
         self._hedger = Hedger()
         self._uploading: set[Request] = set()  # parts that a second attempt could overtake
         self._hedge_at = 0.0
@@ -99,7 +101,7 @@ class Laggards:
             return
         progress = cast("list[tuple[Request, int]]", self._queue.progress())
         # Who has patience waits for the server's work; what moves meanwhile are blanks that keep the connection.
-        progress = [(request, moved) for request, moved in progress if not request.patience]
+        progress = [(r, moved) for r, moved in progress if not r.patience and r not in self._room.paused]
         for request, why in self._trickles.look(now, self._queue.moved, progress):
             request.given_up = why
             request.trickled += 1

@@ -12,6 +12,7 @@ from fastdatastore.engine.budget import REFUND
 from fastdatastore.engine.driver.agenda import Agenda
 from fastdatastore.engine.driver.laggards import Laggards
 from fastdatastore.engine.driver.retrying import Retrier
+from fastdatastore.engine.driver.room import Room
 from fastdatastore.engine.job import RetryRequest
 from fastdatastore.engine.planes.local import local as _native
 from fastdatastore.engine.remote import Remote
@@ -33,6 +34,7 @@ class Receiver:
         appetite: Appetite,
         admission: Admission,
         laggards: Laggards,
+        room: Room,
     ) -> None:
         self._remote = remote
         self._queue = queue
@@ -40,6 +42,7 @@ class Receiver:
         self._appetite = appetite
         self._admission = admission
         self._laggards = laggards
+        self._room = room
         self._retrier = Retrier(remote, queue, agenda)
 
     def receive(self, patience: float) -> None:
@@ -49,10 +52,20 @@ class Receiver:
         for report in reports:
             request = cast(Request, report.tag)
             if report.paused:
+                self._room.paused[request] = report
                 self._direct(request, report, now)
             else:
+                self._room.paused.pop(request, None)
                 self._handle(request, report, now)
         self._admission.turn(now)
+
+    def direct_paused(self, now: float) -> None:
+        """A new turn: there may be memory for the downloads that wait for it."""
+        room = self._room
+        room.is_starved = False
+        for request, report in list(room.paused.items()):
+            if not room.is_starved:
+                self._direct(request, report, now)
 
     def _direct(self, request: Request, report: Report, now: float) -> None:
         """The head of a long body is there: its job says where it goes."""
@@ -60,11 +73,19 @@ class Receiver:
         try:
             if job.error is not None:
                 raise job.error
-            target, crc = job.on_paused(request, report)
+            need = job.need_when_paused(report)
+            if need and not self._room.may_take(need, self._agenda.has_more):
+                return
+            try:
+                target, crc = job.on_paused(request, report)
+            finally:
+                self._room.spent(need)
         except FastDatastoreError as error:
+            del self._room.paused[request]
             self._agenda.fail(job, error)
             self._queue.cancel(request)
             return
+        del self._room.paused[request]
         request.target, request.is_large = target, True
         self._appetite.on_size(job)
         self._admission.on_large(request, now)

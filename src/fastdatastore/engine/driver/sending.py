@@ -40,7 +40,7 @@ class Sender:
         agenda, admission = self._agenda, self._admission
         agenda.wake(now)
         batch: list[Request] = []
-        while (request := agenda.next_request(now)) is not None:
+        while (request := agenda.next_request(now, bool(batch))) is not None:
             if not admission.admits(request, now):
                 agenda.put_back(request)
                 break

@@ -77,6 +77,9 @@ class Complete:
         else:
             self._next = self._complete()
 
+    def need(self) -> int:
+        return 0
+
     def next_request(self) -> Request | None:
         if self._listing is not None:
             return self._listing.next_request()

@@ -87,7 +87,6 @@ class PutStreamJob(Upload):
 
     Args:
         headers, condition: As for PutJob.
-        memory: Most bytes that are read ahead of what the server has acknowledged; a part is always allowed.
     """
 
     def __init__(
@@ -99,15 +98,16 @@ class PutStreamJob(Upload):
         *,
         headers: Pairs = (),
         condition: Condition | None = None,
-        memory: int,
     ) -> None:
         super().__init__(remote, bucket, key, headers, condition)
         self._open_stream = open_stream
-        self._memory = memory
+
+    def first_need(self) -> int:
+        return 2 * self.part_size
 
     def first_phase(self) -> Phase:
         self.source = stream = self._open_stream()
         head = stream.read(2 * self.part_size)
         if head.nbytes < 2 * self.part_size:
             return Single(self, MemorySource(head))
-        return Multipart(self, StreamSupply(stream, head, self.part_size, self.limits, self._memory))
+        return Multipart(self, StreamSupply(stream, head, self.part_size, self.limits))

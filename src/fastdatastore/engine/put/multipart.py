@@ -69,6 +69,9 @@ class Multipart:
 
     # ---- requests ----
 
+    def need(self) -> int:
+        return self._supply.need() if self._takes_parts and not self._control else 0
+
     def next_request(self) -> Request | None:
         if self._control:
             return self._control.pop()
@@ -176,4 +179,3 @@ class Multipart:
         self._on_the_way -= 1
         self._upload.moved += report.sent
         request.body = None  # its memory serves the next part
-        self._supply.acknowledged(report.sent)

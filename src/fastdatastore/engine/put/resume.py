@@ -48,6 +48,9 @@ class Resume:
         self._upload_id = ""
         self._parts: PartPages | None = None
 
+    def need(self) -> int:
+        return 0
+
     def next_request(self) -> Request | None:
         return (self._parts or self._uploads).next_request()
 

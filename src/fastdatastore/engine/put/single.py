@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class Single:
     """The phase of an object that is small."""
 
-    __slots__ = ("_crc", "_guard", "_looks_after", "_next", "_source", "_upload")
+    __slots__ = ("_crc", "_guard", "_is_due", "_look", "_looks_after", "_source", "_upload")
 
     def __init__(self, upload: Upload, source: Source) -> None:
         upload.size = source.size
@@ -28,10 +28,17 @@ class Single:
         self._guard = Guard(upload, "PutObject")
         self._crc: int | None = None  # that went with it as metadata
         self._looks_after = False
-        self._next: Request | None = look_request(upload) if self._guard.wants_look else self._put()
+        self._look: Request | None = look_request(upload) if self._guard.wants_look else None
+        self._is_due = self._look is None  # to be put
+
+    def need(self) -> int:
+        return self._source.size if self._is_due and not self._source.in_place else 0
 
     def next_request(self) -> Request | None:
-        request, self._next = self._next, None
+        if self._is_due:
+            self._is_due = False
+            return self._put()
+        request, self._look = self._look, None
         return request
 
     def _put(self) -> Request:
@@ -60,14 +67,14 @@ class Single:
         elif report.status in self._guard.refusals:
             self._guard.on_refusal(request, report)
             self._looks_after = True
-            self._next = look_request(self._upload)
+            self._look = look_request(self._upload)
         else:
             self._stored(request, report)
 
     def _looked(self, request: Request, report: Report) -> None:
         if not self._looks_after:
             self._guard.before(request, report)
-            self._next = self._put()
+            self._is_due = True
         elif self._guard.after(report):
             found = integrity.expected_of(report.headers)
             self._upload.stored(
@@ -76,7 +83,7 @@ class Single:
                 signed=request.signed_payload,
             )
         else:
-            self._next = self._put()
+            self._is_due = True
 
     def _stored(self, request: Request, report: Report) -> None:
         kept = check_body(request, report)
@@ -84,6 +91,6 @@ class Single:
             self._upload.learnt.checksums = kept
             if not kept and self._crc is None:
                 # The server was known to keep checksums, and has not: once more, with what protects it all the same.
-                self._next = self._put()
+                self._is_due = True
                 return
         self._upload.stored(report.headers.get("etag", ""), by_checksum=kept, signed=request.signed_payload)

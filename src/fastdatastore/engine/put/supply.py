@@ -39,11 +39,11 @@ class Supply(Protocol):
     def is_exhausted(self) -> bool:
         """The last part has been given out, as far as is known."""
 
-    def next_part(self) -> Part | None:
-        """The next one; None when there is none, or none before another is acknowledged."""
+    def need(self) -> int:
+        """Bytes of the pool that next_part() takes."""
 
-    def acknowledged(self, length: int) -> None:
-        """A part of so many bytes is stored: its memory is free."""
+    def next_part(self) -> Part | None:
+        """The next one; None when there is none."""
 
     def crc_ahead(self) -> int | None:
         """The CRC of everything, before a part is sent; None of what can be read but once."""
@@ -71,14 +71,14 @@ class SourceSupply:
     def is_exhausted(self) -> bool:
         return not self._todo
 
+    def need(self) -> int:
+        return self._todo[-1][2] if self._todo and not self._source.in_place else 0
+
     def next_part(self) -> Part | None:
         if not self._todo:
             return None
         number, offset, length = self._todo.pop()
         return Part(number, self._source.part(offset, length))
-
-    def acknowledged(self, length: int) -> None:
-        """Its memory is no concern here: as many parts are read as may be on the way."""
 
     def crc_ahead(self) -> int | None:
         return whole_crc(self._source)
@@ -92,28 +92,30 @@ class StreamSupply:
 
     Args:
         head: What has been read of the stream already: its first two parts.
-        memory: Most bytes of blocks that are kept; one is always allowed.
     """
 
     can_be_read_again = False
 
-    def __init__(self, stream: Stream, head: memoryview, part_size: int, limits: Limits, memory: int) -> None:
+    def __init__(self, stream: Stream, head: memoryview, part_size: int, limits: Limits) -> None:
         self.size = 0
         self.is_exhausted = False
         self._stream = stream
         self._head = head
         self._part_size = part_size
         self._limits = limits
-        self._memory = memory
-        self._kept = 0
         self._number = 0
+
+    @property
+    def _next_length(self) -> int:
+        return plan.stream_part_size(self._number + 1, self._part_size, self._limits)
+
+    def need(self) -> int:
+        return 0 if self.is_exhausted or self._head else self._next_length
 
     def next_part(self) -> Part | None:
         if self.is_exhausted:
             return None
-        length = plan.stream_part_size(self._number + 1, self._part_size, self._limits)
-        if self._kept and self._kept + length > self._memory:
-            return None
+        length = self._next_length
         body: memoryview
         if self._head:
             body, self._head = self._head[:length], self._head[length:]
@@ -124,16 +126,12 @@ class StreamSupply:
             return None
         self._number += 1
         self.size += body.nbytes
-        self._kept += body.nbytes
         if self._number > self._limits.max_parts or self.size > plan.MAX_OBJECT:
             raise errors.ConfigurationError(
                 f"the stream is longer than an upload can be here: {self.size:,} bytes have come, in "
                 f"{self._number:,} parts; raise FDS_PART_SIZE, or store it as several objects"
             )
         return Part(self._number, body)
-
-    def acknowledged(self, length: int) -> None:
-        self._kept -= length
 
     def crc_ahead(self) -> int | None:
         return None

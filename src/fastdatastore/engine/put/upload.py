@@ -25,6 +25,8 @@ CRC = integrity.ALGORITHMS[PREFERRED]
 class Phase(Protocol):
     """A part of an upload's life: it makes requests and takes their answers, as a Job does."""
 
+    def need(self) -> int: ...
+
     def next_request(self) -> Request | None: ...
 
     def on_answer(self, request: Request, report: Report) -> None: ...
@@ -67,9 +69,20 @@ class Upload(Job):
         """Opens the source, now that the job's turn has come: a long queue holds no files open."""
         raise NotImplementedError
 
+    def first_need(self) -> int:
+        """Bytes of the pool that first_phase() takes."""
+        return 0
+
     def enter(self, phase: Phase) -> None:
         """From here on it is this phase's."""
         self._phase = phase
+
+    def need(self) -> int:
+        if self._phase is None:
+            if need := self.first_need():
+                return need
+            self._phase = self.first_phase()
+        return self._phase.need()
 
     def next_request(self) -> Request | None:
         if self._phase is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import mmap
 from collections import OrderedDict
+from collections.abc import Mapping
 from itertools import islice
 from typing import Any, TypeAlias, final
 
@@ -23,18 +24,19 @@ class BufferPool:
     """Recycled, huge-page-advised memory.
 
     That the last view of a region is gone is noticed by the pool's next call, not at once: Python tells nobody. Until
-    then the region is kept, beyond `free_limit`, too.
+    then the region is kept, beyond `limit`, too.
 
     Args:
-        free_limit: Most bytes kept for the next region.
+        limit: Most bytes in flight and kept for the next region; what is in flight may be more.
     """
 
-    def __init__(self, free_limit: int) -> None:
-        if free_limit < 0:
-            raise ValueError(f"free_limit must be a number of bytes, got {free_limit}")
-        self._free_limit = free_limit
+    def __init__(self, limit: int) -> None:
+        if limit < 0:
+            raise ValueError(f"limit must be a number of bytes, got {limit}")
+        self._limit = limit
         self._lock = forks.lock()
-        self._in_use: dict[int, mmap.mmap] = {}  # by id()
+        self._in_flight: dict[int, mmap.mmap] = {}  # by id()
+        self._handed: dict[int, mmap.mmap] = {}
         self._free: OrderedDict[int, mmap.mmap] = OrderedDict()  # the newest last
         self._mapped = 0
         self._recycled = 0
@@ -52,31 +54,48 @@ class BufferPool:
             raise ValueError(f"size must be a number of bytes, got {size}")
         wanted = _round_up(size)
         with self._lock:
-            self._reclaim(_LOOKED_AT)
+            self._reclaim(_LOOKED_AT, _LOOKED_AT)
             memory = self._find_free(wanted)
             if memory is None:
                 memory = _map(wanted)
                 self._mapped += 1
             else:
                 self._recycled += 1
-            self._in_use[id(memory)] = memory
+            self._in_flight[id(memory)] = memory
+            self._evict(self._limit - _sum(self._in_flight))
             return memoryview(memory)[:size]
 
-    def trim(self) -> None:
-        """Returns the free list to the system."""
+    def hand_over(self, region: Region, /) -> None:
+        """It is its owner's from now on, and not in flight any more."""
+        key = id(region.obj)
         with self._lock:
-            self._reclaim()
-            while self._free:
-                self._free.popitem()[1].close()
+            if key not in self._in_flight and key not in self._handed:
+                raise ValueError(f"{region!r} is no region of this pool")
+            if key in self._in_flight:
+                self._handed[key] = self._in_flight.pop(key)
+
+    @property
+    def in_flight(self) -> int:
+        """Bytes of regions in use that have not been handed over."""
+        with self._lock:
+            self._reclaim(None, _LOOKED_AT)
+            return _sum(self._in_flight)
+
+    def trim(self, keep: int = 0, /) -> None:
+        """Returns the oldest free regions to the system until `keep` bytes are left."""
+        with self._lock:
+            self._reclaim(None, _LOOKED_AT if keep else None)
+            self._evict(keep)
 
     def state(self) -> dict[str, int]:
         """Bytes and regions in use and free; how many were ever mapped, and how often one was used again."""
         with self._lock:
             self._reclaim()
             return {
-                "in_use_bytes": sum(map(len, self._in_use.values())),
-                "in_use_regions": len(self._in_use),
-                "free_bytes": sum(map(len, self._free.values())),
+                "in_use_bytes": _sum(self._in_flight) + _sum(self._handed),
+                "in_use_regions": len(self._in_flight) + len(self._handed),
+                "handed_bytes": _sum(self._handed),
+                "free_bytes": _sum(self._free),
                 "free_regions": len(self._free),
                 "mapped": self._mapped,
                 "recycled": self._recycled,
@@ -89,16 +108,27 @@ class BufferPool:
                 return self._free.pop(key)
         return None
 
-    def _reclaim(self, most: int | None = None) -> None:
-        """With the lock held: what nobody looks at any more becomes free, the oldest beyond the limit is unmapped."""
-        for key in list(islice(self._in_use, most)):
-            memory = self._in_use.pop(key)
-            (self._in_use if _is_viewed(memory) else self._free)[key] = memory  # the others' turn is next time
-        free = sum(map(len, self._free.values()))
-        while free > self._free_limit:
+    def _reclaim(self, in_flight: int | None = None, handed: int | None = None) -> None:
+        """With the lock held: what nobody looks at any more becomes free, the oldest beyond the limit is unmapped.
+
+        So many regions of each kind are looked at; None: all.
+        """
+        for in_use, most in ((self._in_flight, in_flight), (self._handed, handed)):
+            for key in list(islice(in_use, most)):
+                memory = in_use.pop(key)
+                (in_use if _is_viewed(memory) else self._free)[key] = memory  # the others' turn is next time
+        self._evict(self._limit - _sum(self._in_flight))
+
+    def _evict(self, keep: int) -> None:
+        free = _sum(self._free)
+        while self._free and free > keep:
             memory = self._free.popitem(last=False)[1]
             free -= len(memory)
             memory.close()
+
+
+def _sum(regions: Mapping[int, mmap.mmap]) -> int:
+    return sum(map(len, regions.values()))
 
 
 def _round_up(size: int) -> int:
