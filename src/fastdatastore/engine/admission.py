@@ -44,8 +44,6 @@ class Admission:
             for up in (False, True)
             for large in (False, True)
         }
-        for kind in self._kinds.values():
-            kind.controller.join()
         self._tickets = process.tickets(remote.settings)
         self._ceiling = remote.settings.memory_ceiling
         self._wait = 0.0
@@ -53,6 +51,11 @@ class Admission:
     def __repr__(self) -> str:
         counts = ", ".join(f"{kind.in_flight} of {kind.controller.limit}" for kind in self._kinds.values())
         return f"<Admission [{counts}]>"
+
+    def join(self) -> None:
+        """The driver begins: it takes its share of the client's slots."""
+        for kind in self._kinds.values():
+            kind.controller.join()
 
     def _kind(self, request: Request) -> _Kind:
         return self._kinds[request.is_upload, request.is_large]
@@ -70,7 +73,7 @@ class Admission:
         kind.sent += 1
         kind.in_flight += 1
         throttle.on_sent(now)
-        if request.weight:
+        if self._remote.pacer.is_capped:
             self._remote.pacer.spend(now, request.weight)
         return True
 
@@ -110,7 +113,7 @@ class Admission:
         if ok:
             kind.done += 1
             kind.done_bytes += report.sent if request.is_upload else report.landed
-            if not request.weight:
+            if self._remote.pacer.is_capped and not request.weight:
                 self._remote.pacer.spend(now, report.landed)
         else:
             kind.failed += 1

@@ -124,11 +124,10 @@ class Client:
         )
 
     def _source(self, value: Buffer | Path | RawIOBase | BufferedIOBase) -> Source:
-        pool = process.buffer_pool(self.settings)
         if isinstance(value, Path):
-            return FileSource(pool, value)
+            return FileSource(process.buffer_pool(self.settings), value)
         if isinstance(value, (RawIOBase, BufferedIOBase)):
-            return FileObjectSource(pool, value)
+            return FileObjectSource(process.buffer_pool(self.settings), value)
         return MemorySource(value)
 
     def file_sink(self, path: Path, make_parents: bool = False) -> FileSink:

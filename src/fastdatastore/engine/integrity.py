@@ -19,6 +19,7 @@ ALGORITHMS: dict[str, int] = {
 }
 WIDTHS: dict[str, int] = {"crc64nvme": 8, "crc32c": 4, "crc32": 4}
 PREFERRED = "crc64nvme"
+_HEADERS = {algorithm: CHECKSUM_PREFIX + algorithm for algorithm in ALGORITHMS}
 
 
 def encode(algorithm: str, value: int) -> str:
@@ -53,8 +54,8 @@ class Expected:
 def expected_of(headers: Mapping[str, str]) -> Expected | None:
     """What the headers of a whole object's reply promise; None when they promise nothing that we can check."""
     if headers.get(CHECKSUM_PREFIX + "type", "FULL_OBJECT").upper() == "FULL_OBJECT":
-        for algorithm in ALGORITHMS:
-            text = headers.get(CHECKSUM_PREFIX + algorithm)
+        for algorithm, name in _HEADERS.items():
+            text = headers.get(name)
             value = decode(algorithm, text) if text else None
             if value is not None:
                 return Expected(algorithm, value, algorithm)

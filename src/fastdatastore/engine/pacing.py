@@ -68,6 +68,11 @@ class Pacer:
     def __repr__(self) -> str:
         return f"<Pacer {'no cap' if self._bucket is None else f'{self._bucket.rate * 8 / 1e9:g} Gbit/s'}>"
 
+    @property
+    def is_capped(self) -> bool:
+        """There is a cap, so bytes are worth counting."""
+        return self._bucket is not None
+
     def wait(self, now: float) -> float:
         """Seconds until the next request may be sent; 0.0: at once."""
         return 0.0 if self._bucket is None else self._bucket.wait(now)

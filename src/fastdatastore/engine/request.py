@@ -147,7 +147,7 @@ class Request:
         self.twin: Request | None = None
         self.terms: Terms | None = None
         self.is_large = target is not None or part > 0 or (body is not None and memoryview(body).nbytes > LARGE)
-        self.mended: set[Mend] = set()
+        self.mended: frozenset[Mend] = frozenset()
         self.stale = 0
         self.given_up = ""
         self.trickled = 0
