@@ -32,7 +32,7 @@ class Raw:
             form = obj.format.removeprefix("@")
             if form not in _FORMATS:
                 raise SerializationError(f"a memoryview of format {obj.format!r} cannot be stored; store its tobytes()")
-            header |= {"format": form, "shape": list(obj.shape)}
+            header |= {"format": form, "shape": list(obj.shape or ())}
             item = obj.itemsize
             if not obj.c_contiguous:
                 obj = obj.tobytes()

@@ -46,7 +46,7 @@ SINGLE_TYPES: tuple[Builtin, ...] = (
     Builtin("raw", "raw"),
     Builtin("numpy", "numpy_array", "numpy"),
 )
-PICKLES: tuple[Builtin, ...] = ()
+PICKLES: tuple[Builtin, ...] = (Builtin("pickle5", "pickle_buffers"), Builtin("pickle", "pickle_stream"))
 
 
 @cache
