@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from typing import Any, cast
 
 from fastdatastore.errors import FastDatastoreError, FormatError, SerializationError, UntrustedPickle
@@ -31,11 +32,16 @@ class Builtin:
         id: Its name in the store.
         module: Has it as SERIALIZER.
         library: While this is not loaded, there are no objects that it would take.
+        needs: What else must be installed; without it the objects go on to the pickles.
     """
 
     id: str
     module: str
     library: str = "builtins"
+    needs: str = "builtins"
+
+    def can_dump(self) -> bool:
+        return self.library in sys.modules and (self.needs in sys.modules or find_spec(self.needs) is not None)
 
     def serializer(self) -> Serializer:
         module = importlib.import_module(f"fastdatastore.store.serializers.{self.module}")
@@ -45,6 +51,8 @@ class Builtin:
 SINGLE_TYPES: tuple[Builtin, ...] = (
     Builtin("raw", "raw"),
     Builtin("numpy", "numpy_array", "numpy"),
+    Builtin("arrow", "arrow", "pyarrow"),
+    Builtin("pandas", "pandas_frame", "pandas", needs="pyarrow"),
 )
 PICKLES: tuple[Builtin, ...] = (Builtin("pickle5", "pickle_buffers"), Builtin("pickle", "pickle_stream"))
 
@@ -120,12 +128,12 @@ def load(
 
 def _candidates() -> Iterator[Serializer]:
     for builtin in SINGLE_TYPES:
-        if builtin.library in sys.modules:
+        if builtin.can_dump():
             yield builtin.serializer()
     for loaded in third_parties().values():
         yield loaded()
     for builtin in PICKLES:
-        if builtin.library in sys.modules:
+        if builtin.can_dump():
             yield builtin.serializer()
 
 
