@@ -252,3 +252,13 @@ def test_the_same_object_gives_the_same_bytes_everywhere() -> None:
     assert fingerprint([datetime.datetime(2026, 1, 2, 3, 4, 5), decimal.Decimal("1.5"), {1, 2}]) == "0965631d844a825b"
     assert fingerprint(collections.OrderedDict(a=[True, b"bytes"], b=bytearray(b"x"))) == "48ae4f45c2e132fc"
     assert fingerprint({"array": np.arange(3, dtype="<i8"), "scalar": np.float32(0.5)}) == "692121b245385085"
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("size", [2_200_000_000, 4_400_000_000])
+def test_gigabytes_come_back(size: int) -> None:
+    dumped = registry.dump({"large": bytes(size), "after": ["x"]})
+    assert [spec.view.nbytes for spec in dumped.buffers][1] == size
+    loaded = registry.load("pickle", 1, dumped.header, [spec.view for spec in dumped.buffers])
+    assert len(loaded["large"]) == size
+    assert loaded["after"] == ["x"]
