@@ -55,6 +55,26 @@ class SourceChanged(FastDatastoreError):
     """A file grew, shrank or was replaced while it was being uploaded."""
 
 
+class SerializationError(FastDatastoreError, TypeError):
+    """A part of an object cannot be serialized, or the code that a pickled object needs is not here.
+
+    Attributes:
+        path: Where in the object, such as "['model'].callback"; "" for the object itself.
+    """
+
+    def __init__(self, reason: str, path: str = "") -> None:
+        Exception.__init__(self, reason)  # not super(): that may be Metaflow's
+        self.path = path
+
+
+class FormatError(FastDatastoreError, ValueError):
+    """Stored bytes break the store's format, or need a newer reader."""
+
+
+class UntrustedPickle(FastDatastoreError):
+    """Loading the artifact could run code of its writer's choice, and that was not allowed."""
+
+
 class S3Error(FastDatastoreError):
     """A request failed for good.
 

@@ -1,0 +1,1 @@
+"""How an object becomes a header and buffers, and how it comes back: one serializer a file, chosen by the registry."""

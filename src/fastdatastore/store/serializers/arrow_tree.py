@@ -1,0 +1,166 @@
+"""Arrow arrays as a list of nodes and the buffers that they are made of; nothing is copied but what a slice cuts off.
+
+A node is [type, length, nulls, offset, [buffers], [children], dictionary]: the type as its number among the types,
+buffers by number or null, children and the dictionary (or null) as the numbers of nodes before it, offset and length in
+items, nulls -1 where nobody has counted them. The buffers are those of Arrow's columnar format for that type. The types
+themselves are the fields of one schema, in Arrow's IPC encapsulation: that is the first buffer.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastdatastore.store.serializers.base import BufferSpec, Json, require
+
+pa = require("pyarrow")
+
+
+class Writer:
+    """Collects arrays; a dictionary that several of them share is written once."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Json] = []
+        self._types: list[Any] = []
+        self._buffers: list[BufferSpec] = []
+        self._dictionaries: dict[tuple[Any, ...], int] = {}
+
+    def add(self, array: Any) -> int:
+        """The number of the array's node."""
+        if _is_slice(array):
+            array = pa.concat_arrays([array])
+        return self._node(array.__reduce__()[1][0])
+
+    def type(self, kind: Any) -> int:
+        for number, known in enumerate(self._types):
+            if known.equals(kind, check_metadata=True):
+                return number
+        self._types.append(kind)
+        return len(self._types) - 1
+
+    def buffers(self) -> list[BufferSpec]:
+        """All, the types first."""
+        types = pa.schema([pa.field(str(number), kind) for number, kind in enumerate(self._types)])
+        return [BufferSpec(memoryview(types.serialize()).cast("B")), *self._buffers]
+
+    def _node(self, data: tuple[Any, ...]) -> int:
+        kind, length, nulls, offset, buffers, children, dictionary = data
+        numbers = [
+            None if buffer is None else self._buffer(buffer, _item(kind, at)) for at, buffer in enumerate(buffers)
+        ]
+        inner = [self._node(child) for child in children]
+        # Whether somebody has counted them already is no part of the data.
+        nulls = nulls if pa.types.is_null(_storage(kind)) else 0 if not buffers or buffers[0] is None else -1
+        words = None if dictionary is None else self._dictionary(dictionary)
+        self.nodes.append([self.type(kind), length, nulls, offset, numbers, inner, words])
+        return len(self.nodes) - 1
+
+    def _dictionary(self, data: tuple[Any, ...]) -> int:
+        key = _identity(data)
+        if key not in self._dictionaries:
+            self._dictionaries[key] = self._node(data)
+        return self._dictionaries[key]
+
+    def _buffer(self, buffer: Any, item: int) -> int:
+        view = memoryview(buffer).cast("B") if buffer.size else memoryview(b"")
+        self._buffers.append(BufferSpec(view, item=item))
+        return len(self._buffers)
+
+
+class Reader:
+    """Builds arrays from nodes that anyone may have written; checked as far as Arrow relies on."""
+
+    def __init__(self, nodes: list[Json], buffers: list[memoryview]) -> None:
+        self._buffers = [pa.py_buffer(buffer) for buffer in buffers]
+        self.types = pa.ipc.read_schema(self._buffers[0]).types
+        self._data: list[tuple[Any, ...]] = []
+        for node in nodes:
+            self._data.append(self._checked(node))
+
+    def array(self, number: int) -> Any:
+        array = pa.lib._restore_array(self._data[_natural(number)])
+        array.validate()
+        return array
+
+    def _checked(self, node: Json) -> tuple[Any, ...]:
+        number, length, nulls, offset, numbers, inner, words = node
+        kind = self.types[_natural(number)]
+        storage = _storage(kind)
+        buffers = [None if at is None else self._buffers[_natural(at)] for at in numbers]
+        children = [self._data[_natural(at)] for at in inner]
+        dictionary = None if words is None else self._data[_natural(words)]
+        fits = (
+            _fits(len(buffers), storage)
+            and [child[0] for child in children] == _children(storage)
+            and (dictionary is not None) == pa.types.is_dictionary(storage)
+            and (dictionary is None or dictionary[0] == storage.value_type)
+        )
+        if not fits:
+            raise ValueError(f"{len(buffers)} buffers and {len(children)} children of {kind}")
+        if type(nulls) is not int or nulls < -1:
+            raise ValueError(f"{nulls!r} nulls")
+        return kind, _natural(length), nulls, _natural(offset), buffers, children, dictionary
+
+
+def _natural(value: Any) -> int:
+    if type(value) is not int or value < 0:
+        raise ValueError(f"{value!r} is no size or number")
+    return value
+
+
+def _storage(kind: Any) -> Any:
+    return kind.storage_type if isinstance(kind, pa.BaseExtensionType) else kind
+
+
+def _children(kind: Any) -> list[Any]:
+    """The types of an array's children."""
+    if pa.types.is_run_end_encoded(kind):
+        return [kind.run_end_type, kind.value_type]
+    if pa.types.is_dictionary(kind):
+        return []
+    return [kind.field(at).type for at in range(kind.num_fields)]
+
+
+def _fits(count: int, kind: Any) -> bool:
+    """Whether an array of the type has that many buffers."""
+    types = pa.types
+    if types.is_string_view(kind) or types.is_binary_view(kind):
+        return count >= 2
+    if types.is_null(kind) or types.is_struct(kind) or types.is_fixed_size_list(kind):
+        return count == 1
+    if types.is_run_end_encoded(kind):
+        return count == 1
+    if types.is_union(kind):
+        return count == (2 if kind.mode == "sparse" else 3)
+    if types.is_list_view(kind) or types.is_large_list_view(kind):
+        return count == 3
+    if types.is_binary(kind) or types.is_string(kind) or types.is_large_binary(kind) or types.is_large_string(kind):
+        return count == 3
+    return count == 2
+
+
+def _item(kind: Any, at: int) -> int:
+    """The size in bytes of what the buffer repeats."""
+    storage = _storage(kind)
+    try:
+        return max(1, storage.bit_width // 8) if at == 1 else 1
+    except ValueError:  # a type of no fixed width: offsets, or characters
+        if at == 1 and not (pa.types.is_union(storage) or pa.types.is_run_end_encoded(storage)):
+            large = (pa.types.is_large_list, pa.types.is_large_string, pa.types.is_large_binary)
+            return 8 if any(is_large(storage) for is_large in large) else 4
+        return 1
+
+
+def _is_slice(array: Any) -> bool:
+    """Whether the buffers are those of a larger array, of which this is a part."""
+    try:
+        return bool(array.offset or array.get_total_buffer_size() > 2 * array.nbytes + 4096)
+    except TypeError:  # pyarrow 17 cannot tell what part of a view's buffers is used
+        return False
+
+
+def _identity(data: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Equal for arrays over the same memory."""
+    kind, length, _, offset, buffers, children, dictionary = data
+    memory = tuple(None if buffer is None else (buffer.address, buffer.size) for buffer in buffers)
+    inner = tuple(_identity(child) for child in children)
+    return str(kind), length, offset, memory, inner, None if dictionary is None else _identity(dictionary)

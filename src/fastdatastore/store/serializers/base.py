@@ -1,0 +1,108 @@
+"""What a serializer is: an object becomes a small header and its buffers, handed on as they lie in memory."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from fastdatastore.errors import ConfigurationError
+
+# What canonical JSON can hold: str, int within ±(2^53 - 1), bool, None, and lists and dicts of them; no floats.
+Json = Any
+Header = dict[str, Json]
+
+# A cache line, and the width of the widest vectors.
+ALIGNMENT = 64
+
+
+@dataclass(frozen=True, slots=True)
+class BufferSpec:
+    """Bytes of an object.
+
+    Attributes:
+        view: C-contiguous bytes (format "B"); it keeps alive what owns them. They must not change while it is in use.
+        align: Bytes; where it starts in memory when it is loaded is a multiple of this power of two.
+        item: Bytes; the size of the items that it is made of, 1 where there is no such thing.
+    """
+
+    view: memoryview
+    align: int = ALIGNMENT
+    item: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Serialized:
+    """An object as it is stored: what names its serializer, and what that made of it."""
+
+    serializer: str
+    version: int
+    header: Header
+    buffers: list[BufferSpec]
+
+
+class Serializer(Protocol):
+    """Turns objects of some types into bytes and back.
+
+    The same object must give the same header and bytes in every process, on every machine: refs are digests of them.
+
+    Attributes:
+        id: Its name in the store, for ever.
+        version: Of what it writes; it reads this one and all before it.
+        uses_pickle: Loading may run code that the bytes name.
+    """
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def version(self) -> int: ...
+    @property
+    def uses_pickle(self) -> bool: ...
+
+    def accepts(self, obj: object) -> bool:
+        """Whether the object is one that comes back equal and of the same type. Cheap: by type, not by contents."""
+        ...
+
+    def dump(self, obj: Any) -> Serialized:
+        """The object as header and buffers. No I/O, and no copy of large contiguous memory.
+
+        Raises:
+            SerializationError: A part of it cannot be serialized.
+        """
+        ...
+
+    def load(self, version: int, header: Header, buffers: list[memoryview], *, readonly: bool) -> Any:
+        """The object again, over the buffers themselves where it can be.
+
+        Args:
+            version: What it was written by, at most its own.
+            header: As dumped; from a store that anyone may have written, so not to be trusted.
+            buffers: As many as were dumped and as long, each writable, aligned, and nobody else's.
+            readonly: Let nobody write to what comes back, where its type knows of that.
+
+        Raises:
+            KeyError, IndexError, TypeError, ValueError: The header does not fit the buffers; the registry makes a
+                FormatError of it.
+        """
+        ...
+
+
+def require(module: str) -> Any:
+    """A library without which an artifact cannot be loaded.
+
+    Raises:
+        ConfigurationError: It is not installed.
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name != module:
+            raise
+        raise ConfigurationError(f"this artifact needs {module}; run: python -m pip install {module}") from None
+
+
+def bytes_of(data: Any) -> memoryview:
+    """The bytes of anything with a contiguous buffer, flat."""
+    view = memoryview(data)
+    # cast() refuses views that have a zero in their shape.
+    return view.cast("B") if view.nbytes else memoryview(b"")

@@ -1,0 +1,235 @@
+"""pandas' DataFrame and Series, column by column: NumPy's memory as it is, Arrow's and text as Arrow's buffers.
+
+Header: {"arrays": [items of the buffers that are NumPy's], "columns": index, "data": [column, …], "index": index,
+"nodes": see arrow_tree, "type": "DataFrame" | "Series"}; a Series has "name" in place of "columns". The buffers are
+NumPy's, then those of arrow_tree.
+
+A column is one of
+    {"array": buffer, "dtype": see numpy_array}
+    {"array": …, "dtype": …, "mask": buffer, "masked": "Int64" | "Float32" | "boolean" …}
+    {"categories": index, "codes": column, "ordered": bool}
+    {"chunks": [nodes], "dtype": "arrow" | "string"}     "string" with "nan": whether that is what is missing
+    {"chunks": [node], "dtype": "object"}                str and None only
+and an index is
+    {"name": label, "range": [start, stop, step]}
+    {"codes": [column, …], "levels": [index, …], "names": [label, …]}
+    {"column": column, "freq": string or null, "name": label}
+
+Whatever would not come back exactly so goes by pickle: other extension types, objects that are not str or None, labels
+that are not str, int, bool or None, `attrs`, subclasses.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastdatastore.store.serializers import numpy_array
+from fastdatastore.store.serializers.arrow_tree import Reader, Writer
+from fastdatastore.store.serializers.base import BufferSpec, Header, Json, Serialized, require
+
+pd = require("pandas")
+pa = require("pyarrow")
+np = require("numpy")
+
+_MASKED = {"b": "BooleanArray", "i": "IntegerArray", "u": "IntegerArray", "f": "FloatingArray"}
+_INDEXES = (pd.Index, pd.DatetimeIndex, pd.TimedeltaIndex, pd.CategoricalIndex)
+
+
+class PandasFrame:
+    id = "pandas"
+    version = 1
+    uses_pickle = False
+
+    def accepts(self, obj: Any) -> bool:
+        if type(obj) not in (pd.DataFrame, pd.Series):
+            return False
+        if obj.attrs or not obj.flags.allows_duplicate_labels or not _takes_index(obj.index):
+            return False
+        if isinstance(obj, pd.Series):
+            return _is_label(obj.name) and _takes(obj)
+        return _takes_index(obj.columns) and all(_takes(obj.iloc[:, at]) for at in range(obj.shape[1]))
+
+    def dump(self, obj: Any) -> Serialized:
+        """Only columns that do not lie in one piece in memory, and objects, are copied."""
+        writer = _FrameWriter()
+        header: Header = {"index": writer.index(obj.index), "type": type(obj).__name__}
+        if isinstance(obj, pd.Series):
+            header |= {"data": [writer.column(obj)], "name": obj.name}
+        else:
+            columns = [writer.column(obj.iloc[:, at]) for at in range(obj.shape[1])]
+            header |= {"data": columns, "columns": writer.index(obj.columns)}
+        header |= {"arrays": len(writer.arrays), "nodes": writer.arrow.nodes}
+        return Serialized(self.id, self.version, header, [*writer.arrays, *writer.arrow.buffers()])
+
+    def load(self, version: int, header: Header, buffers: list[memoryview], *, readonly: bool) -> Any:
+        """Columns of NumPy's types over the buffers themselves."""
+        reader = _FrameReader(header, buffers, readonly)
+        index = reader.index(header["index"])
+        data = [_series(reader.column(column), index) for column in header["data"]]
+        if header["type"] == "Series":
+            (series,) = data
+            return series.rename(header["name"])
+        if header["type"] != "DataFrame":
+            raise ValueError(f"type {header['type']!r}")
+        frame = pd.DataFrame(dict(enumerate(data)), index=index, copy=False)
+        frame.columns = reader.index(header["columns"])
+        return frame
+
+
+def _series(values: Any, index: Any) -> Any:
+    if len(values) != len(index):
+        raise ValueError(f"{len(values)} values for {len(index)} rows")
+    return pd.Series(values, index=index, dtype=values.dtype, copy=False)
+
+
+def _is_label(value: Any) -> bool:
+    if type(value) is int:
+        return abs(value) < 1 << 53
+    if type(value) is str:
+        return value.isascii() or value.encode(errors="replace").decode() == value
+    return value is None or type(value) is bool
+
+
+def _takes_index(index: Any) -> bool:
+    if type(index) is pd.MultiIndex:
+        return all(map(_is_label, index.names)) and all(map(_takes_index, index.levels))
+    if type(index) is pd.RangeIndex:
+        return _is_label(index.name) and all(map(_is_label, (index.start, index.stop, index.step)))
+    if type(index) not in _INDEXES or not _is_label(index.name):
+        return False
+    frequency = getattr(index, "freq", None)
+    if frequency is not None and pd.tseries.frequencies.to_offset(frequency.freqstr) != frequency:
+        return False
+    return _takes(index)
+
+
+def _takes(values: Any) -> bool:
+    """Whether a Series or an index comes back exactly."""
+    dtype = values.dtype
+    if _is_object(dtype):
+        return _is_text(values.to_numpy())
+    if isinstance(dtype, np.dtype):
+        return numpy_array.is_plain(dtype)
+    if isinstance(dtype, pd.CategoricalDtype):
+        return _takes_index(dtype.categories)
+    if isinstance(dtype, pd.StringDtype):
+        return bool(dtype.storage == "pyarrow")
+    return isinstance(dtype, pd.ArrowDtype) or _is_masked(values.array)
+
+
+def _is_object(dtype: Any) -> bool:
+    return isinstance(dtype, np.dtype) and bool(dtype.hasobject)
+
+
+def _is_masked(array: Any) -> bool:
+    return type(array) in (pd.arrays.BooleanArray, pd.arrays.IntegerArray, pd.arrays.FloatingArray)
+
+
+def _is_text(values: Any) -> bool:
+    if not set(map(type, values)) <= {str, type(None)}:
+        return False
+    try:
+        pa.array(values, pa.large_string())
+    except (ValueError, UnicodeError):  # lone surrogates
+        return False
+    return True
+
+
+class _FrameWriter:
+    def __init__(self) -> None:
+        self.arrays: list[BufferSpec] = []
+        self.arrow = Writer()
+
+    def index(self, index: Any) -> Json:
+        if isinstance(index, pd.RangeIndex):
+            return {"range": [index.start, index.stop, index.step], "name": index.name}
+        if isinstance(index, pd.MultiIndex):
+            return {
+                "levels": [self.index(level) for level in index.levels],
+                "codes": [self._array(np.asarray(codes)) for codes in index.codes],
+                "names": list(index.names),
+            }
+        frequency = getattr(index, "freq", None)
+        named = {"freq": None if frequency is None else frequency.freqstr, "name": index.name}
+        return {"column": self.column(index), **named}
+
+    def column(self, values: Any) -> Json:
+        dtype = values.dtype
+        if _is_object(dtype):
+            return {"chunks": [self.arrow.add(pa.array(values.to_numpy(), pa.large_string()))], "dtype": "object"}
+        if isinstance(dtype, np.dtype):
+            return self._array(values.to_numpy())
+        array = values.array
+        if isinstance(dtype, pd.CategoricalDtype):
+            categories = self.index(dtype.categories)
+            return {"categories": categories, "codes": self._array(array.codes), "ordered": bool(dtype.ordered)}
+        if _is_masked(array):
+            mask = self._array(array._mask)["array"]
+            return {**self._array(array._data), "mask": mask, "masked": dtype.name}
+        stored = array.__arrow_array__()
+        chunks = stored.chunks if isinstance(stored, pa.ChunkedArray) else [stored]
+        header: Header = {"chunks": [self.arrow.add(chunk) for chunk in chunks], "kind": self.arrow.type(stored.type)}
+        if isinstance(dtype, pd.StringDtype):
+            return {**header, "dtype": "string", "nan": dtype.na_value is not pd.NA}
+        return {**header, "dtype": "arrow"}
+
+    def _array(self, array: Any) -> Json:
+        _, memory = numpy_array.memory_of(array)
+        self.arrays.append(BufferSpec(memory, item=max(1, array.dtype.itemsize)))
+        return {"array": len(self.arrays) - 1, "dtype": numpy_array.encode_dtype(array.dtype)}
+
+
+class _FrameReader:
+    def __init__(self, header: Header, buffers: list[memoryview], readonly: bool) -> None:
+        count = header["arrays"]
+        self._arrays = buffers[:count]
+        self._arrow = Reader(header["nodes"], buffers[count:])
+        self._readonly = readonly
+
+    def index(self, index: Json) -> Any:
+        if "range" in index:
+            return pd.RangeIndex(*index["range"], name=index["name"])
+        if "levels" in index:
+            levels = [self.index(level) for level in index["levels"]]
+            codes = [self.column(column) for column in index["codes"]]
+            return pd.MultiIndex(levels, codes, names=index["names"])
+        values = self.column(index["column"])
+        made = pd.Index(values, dtype=values.dtype, name=index["name"], copy=False)
+        if index["freq"] is not None:
+            made.freq = index["freq"]
+        return made
+
+    def column(self, column: Json) -> Any:
+        if "codes" in column:
+            dtype = pd.CategoricalDtype(self.index(column["categories"]), column["ordered"])
+            return pd.Categorical.from_codes(self.column(column["codes"]), dtype=dtype)
+        if "chunks" in column:
+            return self._text_or_arrow(column)
+        array = self._array(column["array"], numpy_array.decode_dtype(column["dtype"]))
+        if "masked" not in column:
+            return array
+        mask = self._array(column["mask"], np.dtype(bool))
+        made = getattr(pd.arrays, _MASKED[array.dtype.kind])(array, mask)
+        if made.dtype.name != column["masked"]:
+            raise ValueError(f"{column['masked']!r} of {array.dtype}")
+        return made
+
+    def _array(self, number: int, dtype: Any) -> Any:
+        buffer = self._arrays[number]
+        size = dtype.itemsize
+        return numpy_array.over(buffer, dtype, [buffer.nbytes // size if size else 0], readonly=self._readonly)
+
+    def _text_or_arrow(self, column: Json) -> Any:
+        chunks = [self._arrow.array(number) for number in column["chunks"]]
+        if column["dtype"] == "object":
+            (text,) = chunks
+            return text.to_numpy(zero_copy_only=False)
+        chunked = pa.chunked_array(chunks, self._arrow.types[column["kind"]])
+        if column["dtype"] == "string":
+            return pd.StringDtype("pyarrow", na_value=np.nan if column["nan"] else pd.NA).__from_arrow__(chunked)
+        if column["dtype"] != "arrow":
+            raise ValueError(f"dtype {column['dtype']!r}")
+        return pd.arrays.ArrowExtensionArray(chunked)
+
+
+SERIALIZER = PandasFrame()

@@ -1,0 +1,34 @@
+"""Any object that can be pickled: protocol 4, in pieces of at most 16 MiB (larger bytes objects as they are).
+
+Header: {"type": qualified name}, for people. The buffers, one after the other, are the pickle.
+
+Classes and functions of __main__, which another program could not import, and what pickle cannot do, such as lambdas,
+go by value, by cloudpickle if it is installed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastdatastore.store.serializers import pickling
+from fastdatastore.store.serializers.base import BufferSpec, Header, Serialized
+
+
+class PickleStream:
+    id = "pickle"
+    version = 1
+    uses_pickle = True
+
+    def accepts(self, obj: object) -> bool:
+        return True
+
+    def dump(self, obj: Any) -> Serialized:
+        pieces = pickling.dump(obj, protocol=4)
+        return Serialized(self.id, self.version, pickling.header_of(obj), [BufferSpec(piece) for piece in pieces])
+
+    def load(self, version: int, header: Header, buffers: list[memoryview], *, readonly: bool) -> Any:
+        """Nothing of a pickle can be read-only."""
+        return pickling.load(buffers)
+
+
+SERIALIZER = PickleStream()

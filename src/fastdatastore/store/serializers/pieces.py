@@ -1,0 +1,89 @@
+"""A pickle in pieces: written without ever being joined, read as one stream."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastdatastore.config import MIB
+
+# The store cuts within a buffer where contents say so, and always at its end: small blocks would cut more often.
+_BLOCK = 16 * MIB
+# What the pickler hands over in one piece and is at least as large, such as bytes, is kept as it is.
+_KEPT = MIB
+
+
+class PieceWriter:
+    """A file that a pickler writes to; where its pieces end depends on nothing but what is written."""
+
+    def __init__(self) -> None:
+        self._pieces: list[memoryview] = []
+        self._waiting: list[bytes | memoryview] = []
+        self._size = 0
+
+    def write(self, data: Any) -> int:
+        size = len(data)
+        if size >= _KEPT and type(data) in (bytes, bytearray):
+            self._flush()
+            self._pieces.append(memoryview(data))
+            return size
+        self._waiting.append(bytes(data))
+        self._size += size
+        while self._size >= _BLOCK:
+            block = memoryview(b"".join(self._waiting))
+            self._pieces.append(block[:_BLOCK])
+            self._waiting = [block[_BLOCK:]]
+            self._size -= _BLOCK
+        return size
+
+    def close(self) -> list[memoryview]:
+        """All that was written."""
+        self._flush()
+        return self._pieces
+
+    def _flush(self) -> None:
+        if self._size:
+            self._pieces.append(memoryview(b"".join(self._waiting)))
+        self._waiting = []
+        self._size = 0
+
+
+class PieceReader:
+    """The pieces as the file that an unpickler reads."""
+
+    def __init__(self, pieces: list[memoryview]) -> None:
+        self._pieces = pieces
+        self._index = 0
+        self._offset = 0
+
+    def readinto(self, target: Any) -> int:
+        """Fills the target, or as much of it as there still is."""
+        target = memoryview(target)
+        done = 0
+        while done < target.nbytes and self._index < len(self._pieces):
+            part = self._pieces[self._index][self._offset : self._offset + target.nbytes - done]
+            target[done : done + part.nbytes] = part
+            done += part.nbytes
+            self._offset += part.nbytes
+            if self._offset == self._pieces[self._index].nbytes:
+                self._index += 1
+                self._offset = 0
+        return done
+
+    def read(self, size: int) -> bytes:
+        if self._index < len(self._pieces):
+            piece, end = self._pieces[self._index], self._offset + size
+            if end < piece.nbytes:
+                part = bytes(piece[self._offset : end])
+                self._offset = end
+                return part
+        data = bytearray(min(size, sum(piece.nbytes for piece in self._pieces[self._index :])))
+        return bytes(data[: self.readinto(data)])
+
+    def readline(self) -> bytes:
+        """Only opcodes of old protocols have lines."""
+        line = bytearray()
+        while byte := self.read(1):
+            line += byte
+            if byte == b"\n":
+                break
+        return bytes(line)

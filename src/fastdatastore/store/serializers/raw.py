@@ -1,0 +1,67 @@
+"""bytes, bytearray and memoryview: their bytes, as they are.
+
+Header: {"type": "bytes" | "bytearray" | "memoryview"}, and of a memoryview "format" (one character of the struct
+module, native) and "shape". One buffer.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+from fastdatastore.errors import SerializationError
+from fastdatastore.store.serializers.base import BufferSpec, Header, Serialized, bytes_of
+
+# What memoryview.cast() knows, but for "P" and "n", whose sizes are a machine's own.
+_FORMATS = frozenset("cbB?hHiIlLqQefd")
+
+
+class Raw:
+    id = "raw"
+    version = 1
+    uses_pickle = False
+
+    def accepts(self, obj: object) -> bool:
+        return type(obj) in (bytes, bytearray, memoryview)
+
+    def dump(self, obj: bytes | bytearray | memoryview) -> Serialized:
+        """Only what does not lie in one piece in memory, or not in the order of C, is copied."""
+        header: Header = {"type": type(obj).__name__}
+        item = 1
+        if isinstance(obj, memoryview):
+            form = obj.format.removeprefix("@")
+            if form not in _FORMATS:
+                raise SerializationError(f"a memoryview of format {obj.format!r} cannot be stored; store its tobytes()")
+            header |= {"format": form, "shape": list(obj.shape or ())}
+            item = obj.itemsize
+            if not obj.c_contiguous:
+                obj = obj.tobytes()
+        return Serialized(self.id, self.version, header, [BufferSpec(bytes_of(obj), item=item)])
+
+    def load(self, version: int, header: Header, buffers: list[memoryview], *, readonly: bool) -> object:
+        """A memoryview comes back over the buffer itself; the others own their bytes, so those are copied."""
+        (buffer,) = buffers
+        kind = header["type"]
+        if kind == "bytes":
+            return bytes(buffer)
+        if kind == "bytearray":
+            return bytearray(buffer)
+        if kind != "memoryview":
+            raise ValueError(f"type {kind!r}")
+        view = buffer.toreadonly() if readonly else buffer
+        return _cast(view, header["format"], header["shape"])
+
+
+def _cast(view: Any, form: str, shape: list[int]) -> Any:
+    if form not in _FORMATS or any(length < 0 for length in shape):
+        raise ValueError(f"format {form!r}, shape {shape}")
+    if 0 in shape:  # which cast() refuses
+        if view.nbytes or len(shape) > 1:
+            raise ValueError(f"shape {shape} of {view.nbytes} bytes")
+        return view.cast(form)
+    if view.nbytes % struct.calcsize(form):
+        raise ValueError(f"{view.nbytes} bytes of format {form!r}")
+    return view.cast(form, shape=shape)
+
+
+SERIALIZER = Raw()

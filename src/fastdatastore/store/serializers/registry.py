@@ -1,0 +1,153 @@
+"""Which serializer takes an object, and which one wrote an artifact.
+
+The first that accepts an object takes it: the built-in ones for single types, then those of third parties in the order
+of their names, then the pickles. A built-in one is imported only once the library whose objects it takes is loaded, so
+that putting a dict never imports NumPy.
+
+A third party names its serializers as entry points of the group "fastdatastore.serializers": the name is the
+serializer's id, the value an object with the interface in base.py.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from typing import Any, cast
+
+from fastdatastore.errors import FastDatastoreError, FormatError, SerializationError, UntrustedPickle
+from fastdatastore.store.serializers.base import Header, Serialized, Serializer
+
+GROUP = "fastdatastore.serializers"
+
+
+@dataclass(frozen=True, slots=True)
+class Builtin:
+    """A serializer of ours, named but not imported.
+
+    Attributes:
+        id: Its name in the store.
+        module: Has it as SERIALIZER.
+        library: While this is not loaded, there are no objects that it would take.
+        needs: What else must be installed; without it the objects go on to the pickles.
+    """
+
+    id: str
+    module: str
+    library: str = "builtins"
+    needs: str = "builtins"
+
+    def can_dump(self) -> bool:
+        return self.library in sys.modules and (self.needs in sys.modules or find_spec(self.needs) is not None)
+
+    def serializer(self) -> Serializer:
+        module = importlib.import_module(f"fastdatastore.store.serializers.{self.module}")
+        return cast(Serializer, module.SERIALIZER)
+
+
+SINGLE_TYPES: tuple[Builtin, ...] = (
+    Builtin("raw", "raw"),
+    Builtin("numpy", "numpy_array", "numpy"),
+    Builtin("arrow", "arrow", "pyarrow"),
+    Builtin("pandas", "pandas_frame", "pandas", needs="pyarrow"),
+)
+PICKLES: tuple[Builtin, ...] = (Builtin("pickle5", "pickle_buffers"), Builtin("pickle", "pickle_stream"))
+
+
+@cache
+def third_parties() -> dict[str, Callable[[], Serializer]]:
+    """What loads the serializers of other packages, by id, in the order of the ids."""
+    from importlib.metadata import entry_points
+
+    ours = {builtin.id for builtin in (*SINGLE_TYPES, *PICKLES)}
+    points = sorted(entry_points(group=GROUP), key=lambda point: (point.name, point.value))
+    return {point.name: cache(point.load) for point in points if point.name not in ours}
+
+
+def dump(obj: object) -> Serialized:
+    """The object as header and buffers, by the first serializer that accepts it.
+
+    Raises:
+        SerializationError: None does, or a part of the object cannot be serialized.
+    """
+    for serializer in _candidates():
+        if serializer.accepts(obj):
+            return serializer.dump(obj)
+    raise SerializationError(f"no serializer takes a {type(obj).__qualname__}; store something made of it instead")
+
+
+def load(
+    serializer: str,
+    version: int,
+    header: Header,
+    buffers: list[memoryview],
+    *,
+    allow_pickle: bool = True,
+    readonly: bool = False,
+) -> Any:
+    """The object that was dumped.
+
+    Args:
+        serializer, version, header: As dumped.
+        buffers: As dumped, each writable, aligned, and nobody else's.
+        allow_pickle: Take artifacts that can run code of their writer's choice when they are loaded.
+        readonly: Let nobody write to what comes back, where its type knows of that.
+
+    Raises:
+        FormatError: The serializer is not known here, or not as new, or the header does not fit the buffers.
+        UntrustedPickle: Loading could run code, and `allow_pickle` is false.
+        SerializationError: Code that a pickle names is not here.
+    """
+    reader = _named(serializer, version)
+    if version > reader.version:
+        raise FormatError(
+            f"this artifact needs version {version} of the serializer {serializer!r}, here is version "
+            f"{reader.version}; "
+            f"upgrade {'fastdatastore' if _is_ours(serializer) else 'the package that provides it'}"
+        )
+    if reader.uses_pickle and not allow_pickle:
+        raise UntrustedPickle(
+            f"this artifact was pickled (serializer {serializer!r}), so that loading it can run code of its writer's "
+            "choice; nothing was run. If you trust whoever can write to this store, allow it with allow_pickle=True"
+        )
+    try:
+        return reader.load(version, header, buffers, readonly=readonly)
+    except FastDatastoreError:
+        raise
+    except (LookupError, TypeError, ValueError, OverflowError) as error:
+        if reader.uses_pickle:  # out of the code that was pickled
+            raise
+        raise FormatError(
+            f"the header of this artifact (serializer {serializer!r} version {version}) does not fit its buffers: "
+            f"{type(error).__name__}: {error}; it was damaged before it was stored, or made to deceive: put it again"
+        ) from error
+
+
+def _candidates() -> Iterator[Serializer]:
+    for builtin in SINGLE_TYPES:
+        if builtin.can_dump():
+            yield builtin.serializer()
+    for loaded in third_parties().values():
+        yield loaded()
+    for builtin in PICKLES:
+        if builtin.can_dump():
+            yield builtin.serializer()
+
+
+def _is_ours(serializer: str) -> bool:
+    return any(builtin.id == serializer for builtin in (*SINGLE_TYPES, *PICKLES))
+
+
+def _named(serializer: str, version: int) -> Serializer:
+    for builtin in (*SINGLE_TYPES, *PICKLES):
+        if builtin.id == serializer:
+            return builtin.serializer()
+    if serializer not in third_parties():
+        raise FormatError(
+            f"this artifact needs the serializer {serializer!r}, version {version}, and nothing here provides it; "
+            f"upgrade fastdatastore, or install the package that has it as an entry point of the group {GROUP!r}"
+        )
+    return third_parties()[serializer]()

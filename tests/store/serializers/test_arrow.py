@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+import datetime
+import decimal
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fastdatastore.errors import FormatError
+from fastdatastore.store.serializers import registry
+from tests.support.serialized import fingerprint, load, round_trip, stored
+
+TYPES = {
+    "null": (pa.null(), None),
+    "bool": (pa.bool_(), True),
+    "int8": (pa.int8(), -1),
+    "uint64": (pa.uint64(), 1 << 63),
+    "float16": (pa.float16(), 0.5),
+    "float64": (pa.float64(), 0.1),
+    "string": (pa.string(), "text"),
+    "large_string": (pa.large_string(), "text"),
+    "string_view": (pa.string_view(), "longer than twelve bytes"),
+    "binary": (pa.binary(), b"bytes"),
+    "binary_view": (pa.binary_view(), b"longer than twelve bytes"),
+    "fixed_binary": (pa.binary(3), b"abc"),
+    "decimal": (pa.decimal128(10, 2), decimal.Decimal("1.25")),
+    "date": (pa.date32(), datetime.date(2026, 1, 2)),
+    "timestamp": (pa.timestamp("us", "Europe/Berlin"), datetime.datetime(2026, 1, 2, tzinfo=datetime.UTC)),
+    "duration": (pa.duration("ns"), datetime.timedelta(seconds=1)),
+    "list": (pa.list_(pa.field("x", pa.int32(), nullable=False)), [1, 2]),
+    "large_list": (pa.large_list(pa.string()), ["a", None]),
+    "list_view": (pa.list_view(pa.int8()), [1]),
+    "fixed_list": (pa.list_(pa.float32(), 2), [1.0, 2.0]),
+    "struct": (pa.struct([("a", pa.int8()), ("b", pa.list_(pa.string()))]), {"a": 1, "b": ["x"]}),
+    "map": (pa.map_(pa.string(), pa.int8()), [("k", 1)]),
+    "dictionary": (pa.dictionary(pa.int8(), pa.string(), ordered=True), "word"),
+    "nested dictionary": (pa.list_(pa.dictionary(pa.int32(), pa.string())), ["word", "word"]),
+    "no fields": (pa.struct([]), {}),
+}
+if hasattr(pa, "uuid"):  # from 18 on
+    TYPES["uuid"] = (pa.uuid(), bytes(16))
+
+
+def check_same(loaded: Any, table: Any) -> None:
+    assert type(loaded) is type(table)
+    assert loaded.schema.equals(table.schema, check_metadata=True)
+    assert loaded.equals(table, check_metadata=True)
+    loaded.validate(full=True)
+    if isinstance(table, pa.Table):
+        for one, other in zip(loaded.columns, table.columns, strict=True):
+            assert [len(chunk) for chunk in one.chunks] == [len(chunk) for chunk in other.chunks]
+
+
+def array_of(name: str, count: int) -> Any:
+    kind, value = TYPES[name]
+    return pa.array([None if index % 3 == 1 else value for index in range(count)], kind)
+
+
+@pytest.mark.parametrize("count", [0, 1, 10])
+@pytest.mark.parametrize("name", TYPES)
+def test_every_type_comes_back(name: str, count: int) -> None:
+    array = array_of(name, count)
+    check_same(round_trip(pa.table({"c": array}), allow_pickle=False), pa.table({"c": array}))
+    batch = pa.record_batch([array, array], names=["a", "a"])
+    check_same(round_trip(batch, allow_pickle=False), batch)
+
+
+# Arrow itself keeps all the text of a view's array with each slice of it.
+@pytest.mark.parametrize("name", [name for name in TYPES if "view" not in name or "list" in name])
+def test_slices_come_back_without_the_rest(name: str) -> None:
+    table = pa.table({"c": array_of(name, 5000)})
+    for part in (table.slice(7, 11), table.slice(0, 3), table.slice(4990), table.slice(5000)):
+        dumped = registry.dump(part)
+        assert sum(spec.view.nbytes for spec in dumped.buffers) < 8192
+        check_same(load(dumped), part)
+
+
+@pytest.mark.parametrize("mode", ["sparse", "dense"])
+def test_unions_come_back(mode: str) -> None:
+    children = [pa.array([1, 2, 3]), pa.array(["a", "b", "c"])]
+    types = pa.array([0, 1, 0], pa.int8())
+    if mode == "sparse":
+        array = pa.UnionArray.from_sparse(types, children)
+    else:
+        array = pa.UnionArray.from_dense(types, pa.array([0, 1, 2], pa.int32()), children)
+    check_same(round_trip(pa.table({"c": array})), pa.table({"c": array}))
+
+
+def test_run_ends_come_back() -> None:
+    table = pa.table({"c": pa.RunEndEncodedArray.from_arrays([2, 5], ["a", None])})
+    check_same(round_trip(table), table)
+
+
+def test_metadata_and_nullability_come_back() -> None:
+    schema = pa.schema(
+        [pa.field("a", pa.int8(), nullable=False, metadata={"unit": "m"})], metadata={b"\x00key": b"v\xff"}
+    )
+    table = pa.table({"a": pa.array([1], pa.int8())}, schema=schema)
+    check_same(round_trip(table), table)
+
+
+def test_chunks_come_back_as_they_were() -> None:
+    table = pa.table({"a": pa.chunked_array([[1, 2], [], [3]]), "b": pa.chunked_array([["x"], ["y", None]])})
+    check_same(round_trip(table), table)
+    check_same(
+        round_trip(pa.table({"a": pa.chunked_array([], pa.int8())})), pa.table({"a": pa.chunked_array([], pa.int8())})
+    )
+
+
+def test_no_columns_come_back() -> None:
+    check_same(round_trip(pa.table({})), pa.table({}))
+
+
+@given(columns=st.lists(st.tuples(st.sampled_from(sorted(TYPES)), st.integers(0, 20), st.integers(0, 20)), max_size=4))
+@settings(max_examples=100, deadline=None)
+def test_any_table_comes_back(columns: list[tuple[str, int, int]]) -> None:
+    arrays = [
+        pa.chunked_array([array_of(name, 20).slice(0, at), array_of(name, 20).slice(at)]) for name, at, _ in columns
+    ]
+    table = pa.table(arrays, names=[str(index) for index in range(len(arrays))])
+    check_same(round_trip(table), table)
+    if columns:
+        check_same(round_trip(table.slice(columns[0][2])), table.slice(columns[0][2]))
+
+
+def test_no_buffer_is_copied_on_the_way_in_or_out() -> None:
+    array = pa.array(range(10_000), pa.int32())
+    dumped = registry.dump(pa.table({"c": array}))
+    (number,) = [at for at, spec in enumerate(dumped.buffers) if spec.view.nbytes == 40_000]
+    assert pa.py_buffer(dumped.buffers[number].view).address == array.buffers()[1].address
+    assert dumped.buffers[number].item == 4
+    header, buffers = stored(dumped)
+    loaded = registry.load("arrow", 1, header, buffers)
+    assert loaded["c"].chunk(0).buffers()[1].address == pa.py_buffer(buffers[number]).address
+
+
+def test_a_dictionary_that_chunks_share_is_written_once() -> None:
+    words = pa.array([f"word {index}" for index in range(1000)])
+    chunks = [pa.DictionaryArray.from_arrays(pa.array([index], pa.int32()), words) for index in range(10)]
+    table = pa.table({"c": pa.chunked_array(chunks)})
+    assert sum(spec.view.nbytes for spec in registry.dump(table).buffers) < 2 * words.nbytes
+    check_same(round_trip(table), table)
+
+
+def test_counted_nulls_make_no_difference() -> None:
+    one, other = array_of("list", 10), array_of("list", 10)
+    assert other.values.null_count == 0
+    assert other.null_count == 3
+    assert fingerprint(pa.table({"c": one})) == fingerprint(pa.table({"c": other}))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"rows": 7},
+        {"type": "Array"},
+        {"columns": []},
+        {"columns": [[1], [0]]},
+        {"columns": [[-1]]},
+        {"nodes": []},
+        {"nodes": [[0, 1000, 0, 0, [None, 1], [], None]]},
+        {"nodes": [[0, 3, 0, 1 << 50, [None, 1], [], None]]},
+        {"nodes": [[0, 3, 0, -1, [None, 1], [], None]]},
+        {"nodes": [[0, 3, 5, 0, [1, 1], [], None]]},
+        {"nodes": [[0, 3, 0, 0, [1], [], None]]},
+        {"nodes": [[0, 3, 0, 0, [None, None], [], None]]},
+        {"nodes": [[0, 3, 0, 0, [None, 9], [], None]]},
+        {"nodes": [[0, 3, 0, 0, [None, 1], [0], None]]},
+        {"nodes": [[9, 3, 0, 0, [None, 1], [], None]]},
+    ],
+    ids=str,
+)
+def test_a_header_that_does_not_fit_is_a_format_error(change: dict[str, Any]) -> None:
+    dumped = registry.dump(pa.table({"c": pa.array([1, 2, 3], pa.int64())}))
+    header, buffers = stored(dumped)
+    assert header["nodes"] == [[0, 3, 0, 0, [None, 1], [], None]]
+    with pytest.raises(FormatError):
+        registry.load("arrow", 1, {**header, **change}, buffers)
+
+
+def test_the_same_table_gives_the_same_bytes_everywhere() -> None:
+    assert fingerprint(pa.table({"a": [1, None], "b": ["x", "y"]}, metadata={"m": "1"})) == "13433bf6410f579e"
+    assert fingerprint(pa.table({"d": pa.array(["x", "y", "x"]).dictionary_encode()})) == "c3216b101b499b2d"
