@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,15 @@ class Spec:
     view: memoryview
     align: int = 64
     item: int = 1
+
+
+def golden_data(name: str) -> bytes:
+    """Anyone can make it: SHA-256 in counter mode, a run of one value, a short period."""
+    size = 40 << 20
+    if name == "counter":
+        hashes = b"".join(hashlib.sha256(number.to_bytes(8, "little")).digest() for number in range(size // 64))
+        return hashes + hashes[::-1]
+    return bytes(size) if name == "zeros" else bytes(range(256)) * (size // 256)
 
 
 SPECS = st.builds(

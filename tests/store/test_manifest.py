@@ -19,7 +19,7 @@ from fastdatastore.store.digest import digest
 from fastdatastore.store.layout import OWN_SEGMENT_FROM, lay_out
 from fastdatastore.store.manifest import Chunk, Manifest, StoredSegment
 from fastdatastore.store.placement import StoredBuffer
-from tests.store.formats import GOLDEN, SPECS, Spec, inline_object, manifest_of
+from tests.store.formats import GOLDEN, SPECS, Spec, golden_data, inline_object, manifest_of
 from tests.store.test_canonical import TEXT, VALUES
 
 HEADERS = st.dictionaries(TEXT, VALUES, max_size=4)
@@ -78,6 +78,17 @@ def test_the_golden_artifact_of_chunks_is_what_is_written_and_read() -> None:
     artifact = (GOLDEN / "chunked.ref").read_text().strip()
     assert ref.of(digest(logical)) == artifact
     assert manifest_object.decode(golden, artifact) == manifest_object.StoredManifest(large(), None)
+
+
+def test_the_ref_of_a_large_artifact_never_changes() -> None:
+    specs = [
+        Spec(memoryview(golden_data("counter")), 64, 24),
+        *GOLDEN_SPECS,
+        Spec(memoryview(golden_data("zeros")), 64, 8),
+    ]
+    logical = manifest.encode(manifest_of(lay_out(specs), GOLDEN_HEADER))
+    assert logical == (GOLDEN / "large.logical.json").read_bytes()
+    assert ref.of(digest(logical)) == (GOLDEN / "large.ref").read_text().strip()
 
 
 @given(st.data())
