@@ -101,6 +101,10 @@ static PyMethodDef functions[] = {
      PyDoc_STR("uri_encode(text, keep_slash=False): percent-encoding as SigV4 wants it.")},
     {"cut", fds_module_cut, METH_VARARGS,
      PyDoc_STR("cut(data, item, minimum, maximum, bits): lengths of its content-defined chunks.")},
+    {"shuffle", fds_module_shuffle, METH_VARARGS,
+     PyDoc_STR("shuffle(source, target, item): the first bytes of all items, then the second ones, and so on.")},
+    {"unshuffle", fds_module_unshuffle, METH_VARARGS,
+     PyDoc_STR("unshuffle(source, target, item): undoes shuffle().")},
     {"tls_library", tls_library, METH_NOARGS, PyDoc_STR("tls_library(): name and version of the TLS library.")},
     {NULL, NULL, 0, NULL},
 };
