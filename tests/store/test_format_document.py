@@ -67,3 +67,4 @@ def test_its_figures_are_those_of_the_code() -> None:
     assert f"= {FDS_1.maximum:,}; then" in DOCUMENT
     assert f"32 bytes + {(manifest_object.MAX_SIZE - 32) >> 20} MiB" in DOCUMENT
     assert (manifest.MAX_SIZE, manifest.MAX_BUFFERS, manifest.MAX_CHUNKS) == (2**26, 2**20, 2**19)
+    assert manifest.MAX_WEIGHT == 2**23

@@ -192,6 +192,11 @@ def test_a_header_beyond_the_manifests_size_is_refused() -> None:
         manifest.encode(replace(large(), header={"text": "a" * manifest.MAX_SIZE}))
 
 
+def test_a_header_that_no_reader_would_parse_is_not_written() -> None:
+    with pytest.raises(FormatError, match="smaller header"):
+        manifest.encode(replace(large(), header={"text": "," * manifest.MAX_WEIGHT}))
+
+
 def head(version: int = 1, flags: int = 0, logical: int = 0, inline: int = 0) -> bytes:
     return b"FDSM" + bytes([version, flags, 0, 0]) + b"".join(n.to_bytes(8, "little") for n in (logical, inline, 0))
 

@@ -35,14 +35,13 @@ def decode(data: bytes | memoryview, *, values: int = 1 << 20) -> Json:
 
     Args:
         data: The caller has bounded their size.
-        values: The most values and brackets that they may hold. A value takes about 100 bytes of memory.
+        values: The most that their weight() may be. A value takes about 100 bytes of memory.
 
     Raises:
         NotCanonical: They are not canonical JSON.
     """
     data = bytes(data)
-    # Those within strings count too: headers are not made of commas.
-    if data.count(b",") + data.count(b"[") + data.count(b"{") > values:
+    if weight(data) > values:
         raise NotCanonical(f"it holds more than {values:,} values")
     try:
         value: Json = json.loads(data.decode(), parse_float=_no_float, parse_constant=_no_float)
@@ -53,6 +52,11 @@ def decode(data: bytes | memoryview, *, values: int = 1 << 20) -> Json:
     if encode(value) != data:
         raise NotCanonical("it is JSON, but not written in the canonical way")
     return value
+
+
+def weight(data: bytes) -> int:
+    """No fewer than the values that canonical bytes hold, but for one: commas and brackets, also those in strings."""
+    return data.count(b",") + data.count(b"[") + data.count(b"{")
 
 
 def _no_float(text: str) -> None:

@@ -16,8 +16,8 @@ MAX_SIZE = 64 << 20
 MAX_BUFFERS = 1 << 20
 # 8 TiB of the longest chunks; a manifest of so many, and of so many buffers, has fewer than MAX_SIZE bytes.
 MAX_CHUNKS = 1 << 19
-# 4 for each buffer, 3 for each chunk and as many again for the header.
-_MAX_VALUES = 8 * MAX_BUFFERS
+# Of canonical.weight(): room for all buffers and chunks (4 and 3 for each), and for a large header.
+MAX_WEIGHT = 8 * MAX_BUFFERS
 
 _SERIALIZER = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
@@ -86,9 +86,10 @@ def encode(manifest: Manifest) -> bytes:
             "serializer": [manifest.serializer, manifest.version],
         }
     )
-    if len(data) > MAX_SIZE:
+    if len(data) > MAX_SIZE or canonical.weight(data) > MAX_WEIGHT:
         raise FormatError(
-            f"its manifest would have {len(data)} bytes; the most is {MAX_SIZE}",
+            f"its manifest would have {len(data)} bytes and {canonical.weight(data)} commas and opening brackets; "
+            f"the most is {MAX_SIZE} and {MAX_WEIGHT}",
             place="the artifact to be stored",
             hint="store it as several artifacts, or give the serializer a smaller header",
         )
@@ -108,7 +109,7 @@ def decode(data: bytes | memoryview, place: str) -> Manifest:
     if len(data) > MAX_SIZE:
         raise FormatError(f"its manifest has {len(data)} bytes; the most is {MAX_SIZE}", place=place)
     try:
-        value = canonical.decode(data, values=_MAX_VALUES)
+        value = canonical.decode(data, values=MAX_WEIGHT)
     except canonical.NotCanonical as error:
         raise FormatError(str(error), place=place) from None
     manifest = _read(value, place)
