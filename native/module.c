@@ -102,6 +102,10 @@ static PyMethodDef functions[] = {
     {"cut", fds_module_cut, METH_VARARGS,
      PyDoc_STR("cut(data, item, minimum, maximum, bits): lengths of its content-defined chunks.")},
     {"to_bytes", fds_module_to_bytes, METH_O, PyDoc_STR("to_bytes(data): bytes(data), in huge pages if it is large.")},
+    {"shuffle", fds_module_shuffle, METH_VARARGS,
+     PyDoc_STR("shuffle(source, target, item): the first bytes of all items, then the second ones, and so on.")},
+    {"unshuffle", fds_module_unshuffle, METH_VARARGS,
+     PyDoc_STR("unshuffle(source, target, item): undoes shuffle().")},
     {"tls_library", tls_library, METH_NOARGS, PyDoc_STR("tls_library(): name and version of the TLS library.")},
     {NULL, NULL, 0, NULL},
 };

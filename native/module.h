@@ -58,6 +58,8 @@ int fds_module_add_buffers(PyObject *module, module_state *state);
 /* Functions of the module that have a file of their own. */
 PyObject *fds_module_cut(PyObject *module, PyObject *arguments);
 PyObject *fds_module_to_bytes(PyObject *module, PyObject *data);
+PyObject *fds_module_shuffle(PyObject *module, PyObject *arguments);
+PyObject *fds_module_unshuffle(PyObject *module, PyObject *arguments);
 
 /* Makes a heap type from `spec`, adds it to the module, keeps a reference in *slot. */
 int fds_module_add_type(PyObject *module, PyType_Spec *spec, PyTypeObject **slot);

@@ -39,6 +39,10 @@ class InvalidObject(ConfigurationError):
     """What is to be stored is no str, no bytes-like object and no file object that can be read and sought."""
 
 
+class InvalidRef(ConfigurationError):
+    """A string that is no ref of an artifact."""
+
+
 class InsufficientDiskSpace(FastDatastoreError, OSError):
     """The disk that results go to is full."""
 
@@ -253,3 +257,57 @@ class IntegrityError(S3Error):
     """Bytes arrived that are not the ones that were stored or sent; they were thrown away."""
 
     hint = "try again; if it lasts, the object or the path to it is damaged"
+
+
+class FormatError(FastDatastoreError):
+    """Stored bytes break the store's format (docs/format.md), or are of a version that this release cannot read.
+
+    Attributes:
+        reason: The rule that is broken, and what was found.
+        place: The object, and where in it.
+        hint: What the reader can do.
+    """
+
+    NEWER = "read it with a newer release of fastdatastore"
+    hint = "check that this is a store of fastdatastore; if it is, the object is damaged: run verify"
+
+    def __init__(self, reason: str, *, place: str, hint: str = "") -> None:
+        Exception.__init__(self, reason)  # not super(): that may be Metaflow's
+        self.reason = reason
+        self.place = place
+        if hint:
+            self.hint = hint
+
+    @classmethod
+    def unknown_version(cls, found: int, known: int, *, place: str) -> FormatError:
+        """Of bytes whose version this release does not read."""
+        return cls(
+            f"it has format version {found}; this release reads version {known}",
+            place=place,
+            hint=f"read it with a release of fastdatastore that knows version {found}",
+        )
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.reason}. What to do: {self.hint}."
+
+
+class CorruptArtifact(FastDatastoreError):
+    """Stored bytes have not the digest by which they are named; none of them was returned.
+
+    Attributes:
+        reason: What differs.
+        ref: The artifact.
+        chunk: Digest of the damaged chunk; "" where it is the manifest.
+    """
+
+    hint = "write the artifact again from its source, or restore the object from a backup; verify lists all that differ"
+
+    def __init__(self, reason: str, *, ref: str, chunk: str = "") -> None:
+        Exception.__init__(self, reason)  # not super(): that may be Metaflow's
+        self.reason = reason
+        self.ref = ref
+        self.chunk = chunk
+
+    def __str__(self) -> str:
+        part = f"chunk {self.chunk}" if self.chunk else "the manifest"
+        return f"artifact {self.ref}: {part} is damaged: {self.reason}. What to do: {self.hint}."

@@ -9,7 +9,6 @@ import random
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -17,10 +16,9 @@ from hypothesis import strategies as st
 
 from fastdatastore.store import portable_chunker
 from fastdatastore.store.chunking import FDS_1, Chunking, cut
+from tests.store.formats import GOLDEN, golden_data
 
 native = pytest.importorskip("fastdatastore._native")
-
-GOLDEN = Path(__file__).parent / "golden" / "cuts.json"
 
 GEAR = [
     int.from_bytes(hashlib.sha256(b"fastdatastore gear 1" + bytes([value])).digest()[:8], "little")
@@ -67,16 +65,9 @@ def test_cuts_are_where_the_definition_has_them(
     assert cut_by(*case) == by_definition(*case)
 
 
-def golden_data(name: str) -> bytes:
-    """Anyone can make it: SHA-256 in counter mode, a run of one value, a short period."""
-    size = 40 << 20
-    if name == "counter":
-        hashes = b"".join(hashlib.sha256(number.to_bytes(8, "little")).digest() for number in range(size // 64))
-        return hashes + hashes[::-1]
-    return bytes(size) if name == "zeros" else bytes(range(256)) * (size // 256)
-
-
-@pytest.mark.parametrize("case", json.loads(GOLDEN.read_text()), ids=lambda case: f"{case['data']}-{case['item']}")
+@pytest.mark.parametrize(
+    "case", json.loads((GOLDEN / "cuts.json").read_text()), ids=lambda case: f"{case['data']}-{case['item']}"
+)
 def test_the_formats_own_cuts_never_change(case: dict[str, object]) -> None:
     data = golden_data(str(case["data"]))
     assert hashlib.sha256(data).hexdigest() == case["sha256"]
