@@ -92,6 +92,11 @@ class Numbered(Write):
 class BackendConformance:
     """Subclasses give the fixtures: `backend`, empty; `another` makes a further one of the same place."""
 
+    @pytest.fixture
+    def many(self) -> int:
+        """How many small objects a back end takes within a test's time."""
+        return 5000
+
     # ---- names ----
 
     @pytest.mark.parametrize("name", NO_NAMES)
@@ -183,8 +188,8 @@ class BackendConformance:
         assert isinstance(found["gone"], errors.NotFound)
         assert isinstance(found["there"], errors.NotFound)
 
-    def test_five_thousand_small_objects(self, backend: Backend) -> None:
-        content = {f"few/{n % 256:02x}/{n}": str(n).encode() for n in range(5000)}
+    def test_thousands_of_small_objects(self, backend: Backend, many: int) -> None:
+        content = {f"few/{n % 256:02x}/{n}": str(n).encode() for n in range(many)}
         written = list(backend.write(Write(name, (data,)) for name, data in content.items()))
         assert [item.error for item in written if item.error] == []
         assert {item.name for item in written} == content.keys()

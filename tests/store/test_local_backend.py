@@ -172,6 +172,16 @@ def test_it_pickles_and_shows_what_it_is(backend: LocalBackend) -> None:
     assert repr(again) == f"<LocalBackend {backend.root}>"
 
 
+def test_no_file_stays_open_when_the_caller_stops(backend: LocalBackend) -> None:
+    put(backend, "a", LARGE)
+    room = bytearray(len(LARGE))
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    results = backend.read(Read("a", lambda size: (room,)) for _ in range(100))
+    assert next(results).error is None
+    results.close()
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
 def test_nothing_goes_on_when_the_caller_stops(backend: LocalBackend) -> None:
     before = threading.active_count()
     results = backend.write(Write(f"n/{number}", (LARGE,)) for number in range(100))

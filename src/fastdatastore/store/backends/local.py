@@ -5,7 +5,7 @@ How an object gets there. It is written to `.partial/` in the root, flushed to t
 where if_match is looked at. Whoever changes a name that others may have takes that lock, so that of two who have seen
 the same etag one loses. Then the directory is flushed. So what write has handed back survives a power cut (unless
 `durable` was switched off), and what a killed writer leaves behind lies in `.partial/`, where a writer removes it after
-a day.
+a day. What was deleted just before a power cut may be there again.
 
 An etag is the file's modification time, inode and size. A conditional write draws the last six digits of its time by
 lot: the file system's clock ticks every few milliseconds, and an inode may be used again within one.

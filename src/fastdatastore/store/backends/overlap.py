@@ -14,8 +14,8 @@ def overlapped(
 ) -> Generator[T, None, None]:
     """Yields each item when the work on it has ended, in the order in which it does.
 
-    Items are drawn as there is room. When the caller stops early, what has not begun does not, and the rest is waited
-    for: nothing goes on behind the caller's back.
+    Items are drawn as there is room. When the caller stops early, what has begun is waited for: nothing goes on behind
+    the caller's back, and nothing stays open.
 
     Args:
         begin: In the caller's thread; returns what is left for another one, or None if the work is done.
@@ -41,4 +41,4 @@ def overlapped(
             yield from ended(width - 1)
         yield from ended(0)
     finally:
-        pool.shutdown(cancel_futures=True)
+        pool.shutdown()

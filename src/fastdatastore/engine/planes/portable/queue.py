@@ -59,7 +59,7 @@ class Queue:
 
     def proceed(self, tag: object, target: Buffer | tuple[Buffer, ...], download_crc: int, /) -> None:
         """A paused body goes to `target`, one buffer or several, its CRC taken."""
-        if target == ():
+        if isinstance(target, tuple) and not target:
             raise ValueError("a paused body needs a buffer to go to")
         views = views_of(target, writable=True)
         attempt = self._completions.proceed(tag, views, check_crc(download_crc))
