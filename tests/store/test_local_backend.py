@@ -165,6 +165,22 @@ def test_of_several_processes_one_creates_a_name(backend: LocalBackend) -> None:
     assert {turn: int(get(backend, f"tags/{turn}")) for turn in range(50)} == won
 
 
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [("file:///a/b", "/a/b"), ("file://localhost/a/b/", "/a/b"), ("file:///my%20store/%C3%BC", "/my store/ü")],
+)
+def test_a_file_url_names_a_directory(url: str, path: str) -> None:
+    assert LocalBackend.from_url(url).root == Path(path)
+
+
+@pytest.mark.parametrize(
+    "url", ["/a", "a", "file:a", "file://server/a", "file:///a?b", "file:///a#b", "file:///%00", "s3://a/b", "file://"]
+)
+def test_other_urls_name_none(url: str) -> None:
+    with pytest.raises(errors.ConfigurationError, match="file:///data/store"):
+        LocalBackend.from_url(url)
+
+
 def test_it_pickles_and_shows_what_it_is(backend: LocalBackend) -> None:
     put(backend, "a", b"1")
     again = pickle.loads(pickle.dumps(backend))

@@ -11,7 +11,8 @@ An etag is the file's modification time, inode and size. A conditional write dra
 lot: the file system's clock ticks every few milliseconds, and an inode may be used again within one.
 
 It needs a POSIX file system with flock, that is one on local disks, NFS, Lustre or GPFS. Links within the root are the
-owner's business and are followed; all of it must be one file system.
+owner's business and are followed; all of it must be one file system. An NFS client may go on for some seconds to take a
+name for missing that another machine has just made, unless it is mounted with lookupcache=positive.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import stat
 from collections.abc import Callable, Generator, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
+from urllib.parse import unquote, urlsplit
 
 from fastdatastore import errors
 from fastdatastore.engine.bytesview import pieces_of, places_of, size_of
@@ -74,6 +76,22 @@ class LocalBackend:
         self.root = Path(root).absolute()  # the working directory may change
         self.durable = durable
         self._has_swept = False
+
+    @classmethod
+    def from_url(cls, url: str, *, durable: bool = True) -> LocalBackend:
+        """Of the directory that a file:// URL names (RFC 8089), such as file:///data/my%20store.
+
+        Raises:
+            ConfigurationError: It names none on this machine.
+        """
+        parts = urlsplit(url)
+        path = unquote(parts.path)
+        strange = parts.query or parts.fragment or parts.netloc not in ("", "localhost") or "\0" in path
+        if parts.scheme != "file" or strange or not path.startswith("/"):
+            raise errors.ConfigurationError(
+                f"the URL of a directory is file:/// and its absolute path, such as file:///data/store, got {url!r}"
+            )
+        return cls(path, durable=durable)
 
     def __repr__(self) -> str:
         return f"<LocalBackend {self.root}{'' if self.durable else ' | not flushed'}>"
