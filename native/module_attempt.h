@@ -4,6 +4,13 @@
 
 #include "module.h"
 
+/* Buffers that are held, and where their bytes are. */
+typedef struct {
+    Py_buffer *buffers;
+    fds_span *spans;
+    size_t count;
+} py_buffers;
+
 /* An attempt with the Python objects that its order borrows from. One allocation; the arrays follow. */
 typedef struct py_attempt py_attempt;
 struct py_attempt {
@@ -11,16 +18,15 @@ struct py_attempt {
     py_attempt *previous, *next;
     PyObject *order;     /* keeps every string, the endpoint and the credentials alive */
     PyObject *tag;       /* borrowed from the order */
-    Py_buffer *buffers;
-    size_t buffer_count;
+    py_buffers given;    /* the body's, then the target's */
+    py_buffers later;    /* of a target that is set on proceeding, in an allocation of its own */
     int paused;          /* its head has been taken, its target is awaited */
-    fds_span *spans;     /* of the body, then of the target; one more for a target that is set on proceeding */
 };
 
 /* A tuple as _native.pyi's Order describes it; NULL with an exception. */
 py_attempt *fds_module_read_order(module_state *state, PyObject *order);
-/* Takes a buffer for a body or a target; 0, or -1 with an exception. */
-int fds_module_read_buffer(py_attempt *self, PyObject *object, int flags);
+/* Takes the target of a paused attempt, one buffer or a tuple of them; 0, or -1 with an exception. */
+int fds_module_read_target(py_attempt *self, PyObject *object);
 /* An algorithm or FDS_NO_CRC; 0, or -1 with an exception. */
 int fds_module_read_crc(PyObject *object, int *crc);
 /* Releases the buffers and the order. */

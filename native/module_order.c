@@ -71,29 +71,60 @@ static Py_ssize_t count_of(PyObject *object) {
     return PyTuple_Check(object) ? PyTuple_Size(object) : 1;
 }
 
-int fds_module_read_buffer(py_attempt *self, PyObject *object, int flags) {
-    Py_buffer *buffer = &self->buffers[self->buffer_count];
+static int read_buffer(py_buffers *held, PyObject *object, int flags) {
+    Py_buffer *buffer = &held->buffers[held->count];
     if (PyObject_GetBuffer(object, buffer, flags) < 0)
         return -1;
-    self->spans[self->buffer_count] = (fds_span){buffer->buf, (size_t)buffer->len};
-    self->buffer_count++;
+    held->spans[held->count] = (fds_span){buffer->buf, (size_t)buffer->len};
+    held->count++;
     return 0;
 }
 
-static int read_buffers(py_attempt *self, PyObject *object, int flags) {
+static int read_buffers(py_buffers *held, PyObject *object, int flags) {
     if (Py_IsNone(object))
         return 0;
     if (!PyTuple_Check(object))
-        return fds_module_read_buffer(self, object, flags);
+        return read_buffer(held, object, flags);
     for (Py_ssize_t i = 0; i < PyTuple_Size(object); i++)
-        if (fds_module_read_buffer(self, PyTuple_GetItem(object, i), flags) < 0)
+        if (read_buffer(held, PyTuple_GetItem(object, i), flags) < 0)
             return -1;
     return 0;
 }
 
+static void release_buffers(py_buffers *held) {
+    for (size_t i = 0; i < held->count; i++)
+        PyBuffer_Release(&held->buffers[i]);
+    held->count = 0;
+}
+
+int fds_module_read_target(py_attempt *self, PyObject *object) {
+    size_t count = (size_t)count_of(object);
+    if (!count) {
+        PyErr_SetString(PyExc_ValueError, "a paused body needs a buffer to go to");
+        return -1;
+    }
+    py_buffers *later = &self->later;
+    later->buffers = PyMem_Calloc(count, sizeof(Py_buffer) + sizeof(fds_span));
+    if (!later->buffers) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    later->spans = (fds_span *)(later->buffers + count);
+    if (read_buffers(later, object, PyBUF_WRITABLE) < 0) {
+        release_buffers(later);
+        PyMem_Free(later->buffers);
+        later->buffers = NULL;
+        return -1;
+    }
+    self->attempt.target = later->spans;
+    self->attempt.target_count = count;
+    return 0;
+}
+
 void fds_module_free_attempt(py_attempt *self) {
-    for (size_t i = 0; i < self->buffer_count; i++)
-        PyBuffer_Release(&self->buffers[i]);
+    release_buffers(&self->given);
+    release_buffers(&self->later);
+    PyMem_Free(self->later.buffers);
     fds_attempt_clear(&self->attempt);
     Py_XDECREF(self->order);
     PyMem_Free(self);
@@ -142,7 +173,7 @@ py_attempt *fds_module_read_order(module_state *state, PyObject *order) {
         return (void *)PyErr_Format(PyExc_ValueError, "a request has at most %d headers, got %zu",
                                     FDS_REQUEST_HEADERS_MAX, header_count);
     size_t body_count = (size_t)count_of(body), target_count = (size_t)count_of(target);
-    size_t buffers = body_count + target_count + 1;
+    size_t buffers = body_count + target_count;
     py_attempt *self = PyMem_Calloc(1, sizeof *self + (query_count + header_count) * sizeof(fds_pair) +
                                            buffers * (sizeof(Py_buffer) + sizeof(fds_span)));
     if (!self)
@@ -150,8 +181,8 @@ py_attempt *fds_module_read_order(module_state *state, PyObject *order) {
     fds_attempt *attempt = &self->attempt;
     fds_attempt_init(attempt);
     fds_pair *pairs = (fds_pair *)(self + 1);
-    self->buffers = (Py_buffer *)(pairs + query_count + header_count);
-    self->spans = (fds_span *)(self->buffers + buffers);
+    self->given.buffers = (Py_buffer *)(pairs + query_count + header_count);
+    self->given.spans = (fds_span *)(self->given.buffers + buffers);
     self->order = Py_NewRef(order);
     self->tag = PyTuple_GetItem(order, ORDER_TAG);
     attempt->endpoint = ((EndpointObject *)endpoint)->endpoint;
@@ -162,14 +193,14 @@ py_attempt *fds_module_read_order(module_state *state, PyObject *order) {
     attempt->header_count = header_count;
     if (read_text(PyTuple_GetItem(order, ORDER_METHOD), &attempt->method, "method") < 0 ||
         read_text(PyTuple_GetItem(order, ORDER_PATH), &attempt->path, "path") < 0 || read_pairs(query, pairs, 0) < 0 ||
-        read_pairs(headers, pairs + query_count, 1) < 0 || read_buffers(self, body, PyBUF_SIMPLE) < 0 ||
-        read_buffers(self, target, PyBUF_WRITABLE) < 0 || read_scalars(attempt, order) < 0) {
+        read_pairs(headers, pairs + query_count, 1) < 0 || read_buffers(&self->given, body, PyBUF_SIMPLE) < 0 ||
+        read_buffers(&self->given, target, PyBUF_WRITABLE) < 0 || read_scalars(attempt, order) < 0) {
         fds_module_free_attempt(self);
         return NULL;
     }
-    attempt->body = self->spans;
+    attempt->body = self->given.spans;
     attempt->body_count = body_count;
-    attempt->target = self->spans + body_count;
+    attempt->target = self->given.spans + body_count;
     attempt->target_count = target_count;
     return self;
 }

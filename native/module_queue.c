@@ -183,12 +183,9 @@ static PyObject *proceed(QueueObject *self, PyObject *tag, PyObject *target, int
     for (py_attempt *attempt = self->in_flight; attempt; attempt = attempt->next) {
         if (attempt->tag != tag || !attempt->paused)
             continue;
-        size_t at = attempt->buffer_count;
-        if (fds_module_read_buffer(attempt, target, PyBUF_WRITABLE) < 0)
+        if (fds_module_read_target(attempt, target) < 0)
             return NULL;
         attempt->paused = 0;
-        attempt->attempt.target = &attempt->spans[at];
-        attempt->attempt.target_count = 1;
         attempt->attempt.download_crc = download_crc;
         atomic_store(&attempt->attempt.proceed, true);
         notice(self);
@@ -295,7 +292,7 @@ static PyMethodDef queue_methods[] = {
      PyDoc_STR("take(timeout=-1.0, most=1024): a list of reports; empty after `timeout` seconds without one, or when "
                "nothing is in flight.")},
     {"proceed", queue_proceed, METH_VARARGS,
-     PyDoc_STR("proceed(tag, target, download_crc): a paused body goes to `target`, its CRC taken.")},
+     PyDoc_STR("proceed(tag, target, download_crc): a paused body goes to `target`, one buffer or several, its CRC taken.")},
     {"cancel", queue_cancel, METH_VARARGS,
      PyDoc_STR("cancel([tag]): those with this tag, or all; each is still reported.")},
     {"progress", queue_progress, METH_NOARGS,

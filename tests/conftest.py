@@ -20,8 +20,8 @@ from typing import Any
 
 import pytest
 
+from fastdatastore.engine.delete import deletions
 from fastdatastore.engine.listing import ListJob
-from fastdatastore.s3.verbs.delete import deletions
 from fastdatastore.testing import servers
 from fastdatastore.testing.servers import RunningServer
 from tests.support.clients import client_of

@@ -92,11 +92,10 @@ def _keys(client: Client, options: argparse.Namespace, place: S3Place) -> Iterat
 def deletions(bucket: str, keys: Iterable[str]) -> Iterator[tuple[tuple[Action, ...], Callable[[], Job]]]:
     """The work that deletes these objects, 1,000 by a request, drawn as there is room."""
     from fastdatastore.cli.transfers import Action
-    from fastdatastore.engine.delete import DeleteManyJob
-    from fastdatastore.s3.verbs import delete
+    from fastdatastore.engine import delete
 
     for job in delete.deletions(bucket, keys):
-        named = job.keys if isinstance(job, DeleteManyJob) else [job.key]
+        named = job.keys if isinstance(job, delete.DeleteManyJob) else [job.key]
         yield tuple(Action("delete", f"s3://{bucket}/{key}", key=key) for key in named), partial(_itself, job)
 
 

@@ -1,14 +1,16 @@
-"""The bytes behind whatever exports a buffer."""
+"""The bytes behind whatever exports a buffer, and behind several of them taken for one."""
 
 from __future__ import annotations
 
 from pickle import PickleBuffer
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from fastdatastore.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
+
+    Buffers: TypeAlias = Buffer | tuple[Buffer, ...]
 
 
 def bytes_of(data: Buffer) -> memoryview:
@@ -36,3 +38,45 @@ def bytes_of(data: Buffer) -> memoryview:
         raise ConfigurationError(
             f"a memoryview of items {data.format!r} cannot be taken as bytes; give the object behind it"
         ) from None
+
+
+def pieces_of(buffers: Buffers) -> tuple[memoryview, ...]:
+    """Views of the bytes of one or several buffers, the empty ones left out.
+
+    Raises:
+        ConfigurationError: As for bytes_of.
+    """
+    several = buffers if isinstance(buffers, tuple) else (buffers,)
+    return tuple(view for view in map(bytes_of, several) if view.nbytes)
+
+
+def places_of(buffers: Buffers, size: int) -> tuple[memoryview, ...]:
+    """Views of the writable buffers that `size` bytes are to fill.
+
+    Raises:
+        ConfigurationError: They have another size, one is read-only, or as for bytes_of.
+    """
+    views = pieces_of(buffers)
+    if any(view.readonly for view in views):
+        raise ConfigurationError("bytes cannot be received into a read-only buffer; give writable ones")
+    if (room := size_of(views)) != size:
+        raise ConfigurationError(f"the buffers have {room:,} bytes where {size:,} are to go; give as many")
+    return views
+
+
+def size_of(buffers: Buffers) -> int:
+    """Bytes of one or several buffers."""
+    if isinstance(buffers, tuple):
+        return sum(memoryview(each).nbytes for each in buffers)
+    return memoryview(buffers).nbytes
+
+
+def cut(views: tuple[memoryview, ...], offset: int, length: int) -> tuple[memoryview, ...]:
+    """`length` bytes from `offset` of what the flat `views` are together; nothing is copied."""
+    found = []
+    for view in views:
+        if offset < view.nbytes and length:
+            found.append(view[offset : offset + length])
+            length -= found[-1].nbytes
+        offset = max(0, offset - view.nbytes)
+    return tuple(found)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from fastdatastore.auth.credentials import CredentialProvider, configured_endpoint
 from fastdatastore.auth.endpoint import EndpointConfig
-from fastdatastore.config import Settings
+from fastdatastore.config import MIB, Settings
 from fastdatastore.engine import process
 from fastdatastore.engine.driver import Driver
 from fastdatastore.engine.files import FileSink
@@ -20,12 +20,15 @@ from fastdatastore.engine.options import NO_OPTIONS, Options
 from fastdatastore.engine.put import Condition, PutJob, PutStreamJob
 from fastdatastore.engine.remote import Remote
 from fastdatastore.engine.request import Pairs
-from fastdatastore.engine.sinks import MemorySink, Sink, SpillSink
-from fastdatastore.engine.sources import FileObjectSource, FileSource, MemorySource, Source
+from fastdatastore.engine.sinks import MemorySink, PlacesSink, Sink, SpillSink
+from fastdatastore.engine.sources import FileObjectSource, FileSource, MemorySource, PiecesSource, Source
 from fastdatastore.engine.streams import Streamable, stream_of
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
+
+# What a store keeps goes by one request each: a part of its own, so to say. The largest chunk has 16 MiB and a little.
+BLOCK_MAX = 32 * MIB
 
 J = TypeVar("J", bound=Job)
 
@@ -108,6 +111,33 @@ class Client:
             headers=headers,
             condition=condition,
             resume=resume,
+        )
+
+    def get_block(self, bucket: str, key: str, place: Callable[[int], tuple[Buffer, ...]]) -> GetJob:
+        """A download into the buffers that `place` gives for its size; one request, for at most BLOCK_MAX bytes.
+
+        Only its length is verified: it is for callers who know a digest of the bytes.
+        """
+        return GetJob(
+            bucket,
+            key,
+            PlacesSink(place),
+            part_size=max(self.settings.part_size, BLOCK_MAX),
+            slots=self.remote.concurrency.of(up=False, large=True),
+            checked=False,
+        )
+
+    def put_block(
+        self, bucket: str, key: str, pieces: tuple[Buffer, ...], *, condition: Condition | None = None
+    ) -> PutJob:
+        """An upload of several buffers as one object, not copied; one request, for at most BLOCK_MAX bytes."""
+        return PutJob(
+            self.remote,
+            bucket,
+            key,
+            lambda: PiecesSource(pieces),
+            condition=condition,
+            whole_up_to=BLOCK_MAX,
         )
 
     def put_stream(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
@@ -25,6 +25,7 @@ MOST_KEYS = 1000
 _NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _ESCAPES = {"\r": "&#13;"}
 _GONE = {"NoSuchKey", "NoSuchVersion"}
+_NAMED = 3  # failures that an error's message names
 
 
 class DeleteJob(Job):
@@ -107,3 +108,36 @@ class DeleteManyJob(Job):
             self._ask_for(request, [failure.key for failure in again])
             raise RetryRequest(again[0])
         self.finish()
+
+
+def deletions(bucket: str, keys: Iterable[str]) -> Iterator[DeleteJob | DeleteManyJob]:
+    """Jobs that delete all these keys, made as they are drawn."""
+    batch: list[str] = []
+    for key in keys:
+        if not fits_batch(key):
+            yield DeleteJob(bucket, key)
+            continue
+        batch.append(key)
+        if len(batch) == MOST_KEYS:
+            yield DeleteManyJob(bucket, batch)
+            batch = []
+    if batch:
+        yield DeleteManyJob(bucket, batch)
+
+
+def failure_of(failures: list[errors.S3Error], count: int) -> errors.DeleteFailed:
+    """One error for those of `count` objects that were not deleted."""
+    named = ", ".join(f"s3://{f.bucket}/{f.key} ({f.code or f.reason})" for f in failures[:_NAMED])
+    more = f" and {len(failures) - _NAMED:,} more" if len(failures) > _NAMED else ""
+    first = failures[0]
+    error = errors.DeleteFailed(
+        f"{len(failures):,} of {count:,} objects were not deleted: {named}{more}",
+        operation=first.operation,
+        status=first.status,
+        code=first.code,
+        request_id=first.request_id,
+        attempts=first.attempts,
+        elapsed=first.elapsed,
+    )
+    error.failures = tuple(failures)
+    return error

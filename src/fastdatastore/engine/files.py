@@ -7,11 +7,14 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fastdatastore.engine.bytesview import cut, pieces_of
 from fastdatastore.engine.planes.local import local as _native
 from fastdatastore.errors import FastDatastoreError, InsufficientDiskSpace, LocalFileError
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
+
+    from fastdatastore.engine.bytesview import Buffers
 
 # Of a file's own name in that of its temporary one: with what is added it stays below the 255 bytes of a name.
 _NAME_BYTES = 200
@@ -75,8 +78,10 @@ class FileSink:
     def target(self, offset: int, length: int) -> Buffer:
         return memoryview(self._pool.take(length))
 
-    def landed(self, offset: int, target: Buffer, length: int) -> None:
-        self._write(memoryview(target)[:length], offset)
+    def landed(self, offset: int, target: Buffers, length: int) -> None:
+        for view in cut(pieces_of(target), 0, length):
+            self._write(view, offset)
+            offset += view.nbytes
 
     def take(self, content: bytes) -> None:
         self.open(len(content))

@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING
 
 from fastdatastore import errors
 from fastdatastore.engine import integrity, plan
+from fastdatastore.engine.bytesview import cut, pieces_of, size_of
 from fastdatastore.engine.concurrency import Controller
 from fastdatastore.engine.job import Job, RetryRequest
 from fastdatastore.engine.planes.local import local as _native
-from fastdatastore.engine.request import Request, version_query
+from fastdatastore.engine.request import Pairs, Request, version_query
 from fastdatastore.engine.retry import make_error, refusal
 from fastdatastore.engine.sinks import Sink
 
 if TYPE_CHECKING:
-    from typing_extensions import Buffer
-
     from fastdatastore._native import Report
+    from fastdatastore.engine.bytesview import Buffers
 
 # A body up to this size comes back with its head, without another turn through Python.
 INLINE_MAX = 256 << 10
@@ -70,6 +70,9 @@ class ByteRange:
 class GetJob(Job):
     """Downloads one object, or a range of it, into its sink.
 
+    Args:
+        checked: Compare the bytes with the object's checksum; who knows a digest of them does that better.
+
     Attributes, when it is done:
         headers: Of the reply: ETag, Content-Type, user metadata, …
         total_size: Bytes of the whole object. offset, size: of what was asked for.
@@ -89,6 +92,7 @@ class GetJob(Job):
         slots: Controller,
         byte_range: ByteRange | None = None,
         version_id: str = "",
+        checked: bool = True,
     ) -> None:
         super().__init__(bucket, key)
         self.headers: dict[str, str] = {}
@@ -107,6 +111,7 @@ class GetJob(Job):
         self._todo: list[tuple[int, int]] = []  # (offset, length) within what was asked for, last first
         self._pieces: list[tuple[int, int, int]] = []  # (offset, length, CRC) of what has landed
         self._algorithm = integrity.PREFERRED
+        self._checked = checked
         self._expected: integrity.Expected | None = None
         self._damaged = False
         self._replaced: errors.S3Error | None = None  # the object, in the middle
@@ -120,7 +125,7 @@ class GetJob(Job):
             return look
         if not self._asked:
             self._asked = True
-            headers: tuple[tuple[str, str], ...] = (("x-amz-checksum-mode", "ENABLED"),)
+            headers: Pairs = (("x-amz-checksum-mode", "ENABLED"),) if self._checked else ()
             if self._range is not None:
                 headers += (("range", self._range.header()),)
             self._stream = Request(
@@ -169,7 +174,7 @@ class GetJob(Job):
             self.key,
             query=self._query,
             target=self._sink.target(offset, length),
-            download_crc=integrity.ALGORITHMS[self._algorithm],
+            download_crc=self._crc,
             part=offset + 1,
         )
         self._aim(request, offset, length)
@@ -182,6 +187,11 @@ class GetJob(Job):
             headers.append(("if-match", etag))
         request.headers = tuple(headers)
         request.expected = (412,)
+
+    @property
+    def _crc(self) -> int:
+        """What is taken of the bytes as they come."""
+        return integrity.ALGORITHMS[self._algorithm] if self._checked else _native.NO_CRC
 
     # ---- answers ----
 
@@ -208,7 +218,7 @@ class GetJob(Job):
                 request,
                 report,
             )
-        if self._range is None:
+        if self._range is None and self._checked:
             self._expected = integrity.expected_of(report.headers)
             if self._expected:
                 self._algorithm = self._expected.algorithm
@@ -217,7 +227,7 @@ class GetJob(Job):
             raise make_error(errors.ProtocolError, message, request, report, hint=_RECODED_HINT)
         self.size = length
 
-    def on_paused(self, request: Request, report: Report) -> tuple[Buffer, int]:
+    def on_paused(self, request: Request, report: Report) -> tuple[Buffers, int]:
         if request is self._sizing:
             raise self._no_size(request, report)
         size = report.content_length or 0
@@ -227,7 +237,7 @@ class GetJob(Job):
         first = size if self._takes_all(size) else min(size, part_size)
         self._todo = plan.parts(first, size, part_size)[::-1]
         request.part = 1
-        return self._sink.target(0, first), integrity.ALGORITHMS[self._algorithm]
+        return self._sink.target(0, first), self._crc
 
     def _takes_all(self, size: int) -> bool:
         """Whether the first stream goes on to the end; else it is one part of many, and its connection is cut off.
@@ -274,7 +284,7 @@ class GetJob(Job):
         if length != len(report.content):
             message = f"{len(report.content):,} bytes came where {length:,} were announced"
             raise RetryRequest(make_error(errors.ConnectionLost, message, request, report))
-        self._pieces = [(0, length, _native.crc(integrity.ALGORITHMS[self._algorithm], report.content))]
+        self._pieces = [(0, length, _native.crc(self._crc, report.content) if self._expected else 0)]
         framed = report.content_length is not None or "transfer-encoding" in report.headers
         if not framed and self._expected is None:
             message = "the reply tells neither its length nor a checksum: that it is whole cannot be known"
@@ -351,7 +361,7 @@ class GetJob(Job):
 
     def _place(self, request: Request) -> tuple[int, int]:
         assert request.target is not None
-        return request.part - 1, memoryview(request.target).nbytes
+        return request.part - 1, size_of(request.target)
 
     def _keep(self, request: Request, offset: int, length: int, crc: int) -> None:
         assert request.target is not None
@@ -373,8 +383,8 @@ class GetJob(Job):
         if request is self._stream:
             self._stream = None  # from here on it is a ranged one like the others
             request.pause_above = 0
-            request.download_crc = integrity.ALGORITHMS[self._algorithm]
-        request.target = memoryview(request.target)[landed:]
+            request.download_crc = self._crc
+        request.target = cut(pieces_of(request.target), landed, length - landed)
         request.part = offset + landed + 1
         self._aim(request, offset + landed, length - landed)
 

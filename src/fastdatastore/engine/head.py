@@ -66,3 +66,24 @@ class HeadJob(Job):
             total = report.headers.get("content-range", "").rpartition("/")[2]
             self.size = int(total) if total.isdigit() else 0
         self.finish()
+
+
+class ExistenceJob(HeadJob):
+    """Asks whether an object is there: that it is not, or that the server does not say, are answers like any other.
+
+    Attributes, when it is done:
+        status: 200 it is there; 404 it is not; 403 these credentials may not know.
+        headers: Of the reply, whatever its status.
+    """
+
+    def __init__(self, bucket: str, key: str) -> None:
+        super().__init__(bucket, key)
+        self.status = 0
+
+    def on_answer(self, request: Request, report: Report) -> None:
+        self.status = report.status
+        if report.status in (403, 404):
+            self.headers = report.headers
+            self.finish()
+        else:
+            super().on_answer(request, report)

@@ -8,9 +8,8 @@ from fastdatastore.engine.request import Request
 from fastdatastore.errors import FastDatastoreError
 
 if TYPE_CHECKING:
-    from typing_extensions import Buffer
-
     from fastdatastore._native import Report
+    from fastdatastore.engine.bytesview import Buffers
 
 
 class Job:
@@ -63,7 +62,7 @@ class Job:
     def need_when_paused(self, report: Report) -> int:
         return 0
 
-    def on_paused(self, request: Request, report: Report) -> tuple[Buffer, int]:
+    def on_paused(self, request: Request, report: Report) -> tuple[Buffers, int]:
         raise NotImplementedError
 
     def on_answer(self, request: Request, report: Report) -> None:

@@ -25,6 +25,7 @@ class Entry:
     size: int | None
     last_modified: float | None
     is_prefix: bool = False
+    etag: str = ""
 
 
 class ListJob(Job):
@@ -77,6 +78,7 @@ class ListJob(Job):
                     plain(item.get("Key", ""), encoded),
                     int(item.get("Size") or "0"),
                     timestamp(item.get("LastModified", "")),
+                    etag=item.get("ETag", ""),
                 )
                 for item in found.records["Contents"]
             ]

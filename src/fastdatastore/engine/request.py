@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+from fastdatastore.engine.bytesview import size_of
 from fastdatastore.engine.planes.local import local as _native
 
 if TYPE_CHECKING:
-    from typing_extensions import Buffer
-
     from fastdatastore.auth.credentials import Credentials
+    from fastdatastore.engine.bytesview import Buffers
     from fastdatastore.engine.job import Job
     from fastdatastore.engine.retry import Mend
 
@@ -53,7 +53,8 @@ class Request:
     Attributes:
         operation: S3's name, such as "UploadPart".
         query, headers: Pairs, not encoded.
-        body: What is sent. target: where a 2xx body lands; without one it is kept, up to content_max bytes.
+        body: What is sent, from one buffer or from several. target: where a 2xx body lands, in one or several; without
+            one it is kept, up to content_max bytes.
         upload_crc, download_crc: CRC algorithm (integrity.ALGORITHMS) or NO_CRC.
         pause_above: A longer 2xx body waits for the job to say where it goes.
         part: The job's own number for it.
@@ -111,8 +112,8 @@ class Request:
         *,
         query: Pairs = (),
         headers: Pairs = (),
-        body: Buffer | None = None,
-        target: Buffer | None = None,
+        body: Buffers | None = None,
+        target: Buffers | None = None,
         upload_crc: int = _native.NO_CRC,
         download_crc: int = _native.NO_CRC,
         pause_above: int = 0,
@@ -146,7 +147,7 @@ class Request:
         self.cost = 0
         self.twin: Request | None = None
         self.terms: Terms | None = None
-        self.is_large = target is not None or part > 0 or (body is not None and memoryview(body).nbytes > LARGE)
+        self.is_large = target is not None or part > 0 or (body is not None and size_of(body) > LARGE)
         self.mended: frozenset[Mend] = frozenset()
         self.stale = 0
         self.given_up = ""
@@ -181,7 +182,7 @@ class Request:
     def weight(self) -> int:
         """Payload bytes that are known before it goes out; 0 when only the reply tells."""
         payload = self.body if self.is_upload else self.target
-        return 0 if payload is None else memoryview(payload).nbytes
+        return 0 if payload is None else size_of(payload)
 
     def __repr__(self) -> str:
         return f"<{self.operation} s3://{self.bucket}/{self.key} part={self.part} attempts={self.attempts}>"

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from fastdatastore.engine.bytesview import bytes_of
+from fastdatastore.engine.bytesview import bytes_of, cut, places_of
 from fastdatastore.engine.ceiling import Held
 from fastdatastore.engine.files import FileSink
 from fastdatastore.engine.planes.local import local as _native
@@ -15,6 +15,8 @@ from fastdatastore.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
+
+    from fastdatastore.engine.bytesview import Buffers
 
 
 class Sink(Protocol):
@@ -30,9 +32,9 @@ class Sink(Protocol):
 
     def open(self, size: int) -> None: ...
 
-    def target(self, offset: int, length: int) -> Buffer: ...
+    def target(self, offset: int, length: int) -> Buffers: ...
 
-    def landed(self, offset: int, target: Buffer, length: int) -> None: ...
+    def landed(self, offset: int, target: Buffers, length: int) -> None: ...
 
     def take(self, content: bytes) -> None:
         """The whole object, when it came with its head."""
@@ -66,7 +68,7 @@ class MemorySink:
     def target(self, offset: int, length: int) -> Buffer:
         return self._view[offset : offset + length]
 
-    def landed(self, offset: int, target: Buffer, length: int) -> None:
+    def landed(self, offset: int, target: Buffers, length: int) -> None:
         """It is where it belongs already."""
 
     def take(self, content: bytes) -> None:
@@ -107,7 +109,7 @@ class BufferSink:
     def target(self, offset: int, length: int) -> Buffer:
         return self._view[offset : offset + length]
 
-    def landed(self, offset: int, target: Buffer, length: int) -> None:
+    def landed(self, offset: int, target: Buffers, length: int) -> None:
         """It is where it belongs already."""
 
     def take(self, content: bytes) -> None:
@@ -117,6 +119,43 @@ class BufferSink:
     def close(self, ok: bool) -> memoryview:
         self._view = memoryview(b"")
         return self._view
+
+
+class PlacesSink:
+    """Several buffers, filled one behind the other; `place` gives them when the size is known. Let go of by close().
+
+    Raises:
+        ConfigurationError: On open: together they have not that size, or one cannot be written to.
+    """
+
+    in_place = True
+
+    def __init__(self, place: Callable[[int], tuple[Buffer, ...]]) -> None:
+        self._place = place
+        self._views: tuple[memoryview, ...] = ()
+
+    def need(self, size: int, length: int) -> int:
+        return 0
+
+    def open(self, size: int) -> None:
+        self._views = places_of(self._place(size), size)
+
+    def target(self, offset: int, length: int) -> Buffers:
+        return cut(self._views, offset, length)
+
+    def landed(self, offset: int, target: Buffers, length: int) -> None:
+        """It is where it belongs already."""
+
+    def take(self, content: bytes) -> None:
+        self.open(len(content))
+        left = memoryview(content)
+        for view in self._views:
+            view[:] = left[: view.nbytes]
+            left = left[view.nbytes :]
+
+    def close(self, ok: bool) -> memoryview:
+        self._views = ()
+        return memoryview(b"")
 
 
 class SpillSink:
@@ -159,11 +198,11 @@ class SpillSink:
         if isinstance(chosen, MemorySink):
             chosen.hand_over()
 
-    def target(self, offset: int, length: int) -> Buffer:
+    def target(self, offset: int, length: int) -> Buffers:
         assert self._chosen is not None
         return self._chosen.target(offset, length)
 
-    def landed(self, offset: int, target: Buffer, length: int) -> None:
+    def landed(self, offset: int, target: Buffers, length: int) -> None:
         assert self._chosen is not None
         self._chosen.landed(offset, target, length)
 

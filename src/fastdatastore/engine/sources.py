@@ -7,12 +7,14 @@ from io import BufferedIOBase, RawIOBase
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from fastdatastore.engine.bytesview import bytes_of
+from fastdatastore.engine.bytesview import bytes_of, cut, pieces_of, size_of
 from fastdatastore.engine.planes.local import local as _native
 from fastdatastore.errors import ConfigurationError, LocalFileError, LocalFileNotFound, SourceChanged
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
+
+    from fastdatastore.engine.bytesview import Buffers
 
 _CRC_STEP = 16 << 20
 
@@ -23,11 +25,18 @@ class Source(Protocol):
     in_place: bool
     size: int
 
-    def part(self, offset: int, length: int) -> Buffer: ...
+    def part(self, offset: int, length: int) -> Buffers: ...
 
     def check_unchanged(self) -> None: ...
 
     def close(self) -> None: ...
+
+
+def crc_of(algorithm: int, buffers: Buffers, before: int = 0) -> int:
+    """The CRC of one or several buffers, one behind the other."""
+    for each in buffers if isinstance(buffers, tuple) else (buffers,):
+        before = _native.crc(algorithm, each, before)
+    return before
 
 
 def whole_crc(source: Source) -> int:
@@ -35,7 +44,7 @@ def whole_crc(source: Source) -> int:
     crc = 0
     for offset in range(0, source.size, _CRC_STEP):
         length = min(_CRC_STEP, source.size - offset)
-        crc = _native.crc(_native.CRC64NVME, source.part(offset, length), crc)
+        crc = crc_of(_native.CRC64NVME, source.part(offset, length), crc)
     return crc
 
 
@@ -56,6 +65,25 @@ class MemorySource:
 
     def close(self) -> None:
         self._view = memoryview(b"")
+
+
+class PiecesSource:
+    """Several bytes-like objects as one, one behind the other; parts are views of them, nothing is copied or joined."""
+
+    in_place = True
+
+    def __init__(self, pieces: tuple[Buffer, ...]) -> None:
+        self._views = pieces_of(pieces)
+        self.size = size_of(self._views)
+
+    def part(self, offset: int, length: int) -> Buffers:
+        return cut(self._views, offset, length) or b""
+
+    def check_unchanged(self) -> None:
+        """Memory is the caller's word."""
+
+    def close(self) -> None:
+        self._views = ()
 
 
 class FileSource:

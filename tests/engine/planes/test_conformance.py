@@ -100,6 +100,21 @@ def test_a_long_body_pauses_and_proceeds_to_a_target(caller: Caller, url: str) -
     assert report.crc == caller.module.crc(caller.module.CRC64NVME, CONTENT)
 
 
+def test_a_paused_body_proceeds_to_several_buffers(caller: Caller, url: str) -> None:
+    caller.submit(url, pause_above=1000)
+    assert caller.report().paused
+    targets = bytearray(32), bytearray(), bytearray(1), bytearray(len(CONTENT) - 33)
+    with pytest.raises(BufferError):
+        caller.queue.proceed("tag", (*targets[:3], b"read-only"), caller.module.NO_CRC)
+    with pytest.raises(ValueError, match="needs a buffer"):
+        caller.queue.proceed("tag", (), caller.module.NO_CRC)
+    caller.queue.proceed("tag", targets, caller.module.CRC64NVME)
+    report = caller.report()
+    assert (report.outcome, report.landed) == (caller.module.DONE, len(CONTENT))
+    assert b"".join(targets) == CONTENT
+    assert report.crc == caller.module.crc(caller.module.CRC64NVME, CONTENT)
+
+
 def test_a_paused_body_may_be_cut(caller: Caller, url: str) -> None:
     caller.submit(url, pause_above=1000)
     assert caller.report().paused

@@ -17,7 +17,7 @@ from fastdatastore.engine.job import RetryRequest
 from fastdatastore.engine.planes.local import local as _native
 from fastdatastore.engine.remote import Remote
 from fastdatastore.engine.request import Request
-from fastdatastore.errors import FastDatastoreError, S3Error
+from fastdatastore.errors import S3Error
 
 if TYPE_CHECKING:
     from fastdatastore._native import Report
@@ -80,7 +80,7 @@ class Receiver:
                 target, crc = job.on_paused(request, report)
             finally:
                 self._room.spent(need)
-        except FastDatastoreError as error:
+        except Exception as error:  # the user's own, of what gives a place
             del self._room.paused[request]
             self._agenda.fail(job, error)
             self._queue.cancel(request)

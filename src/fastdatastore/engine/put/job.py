@@ -39,6 +39,7 @@ class PutJob(Upload):
         condition: On which it is stored; else the job fails with Modified.
         resume: Go on with an upload of the same that was left behind, if there is one. Should this one be
             interrupted, or fail by something that passes (no connection, throttled, …), it is left behind in turn.
+        whole_up_to: Objects of at most so many bytes go by one request (default: two parts).
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class PutJob(Upload):
         headers: Pairs = (),
         condition: Condition | None = None,
         resume: bool = False,
+        whole_up_to: int = 0,
     ) -> None:
         if resume and condition:  # the object would carry the mark of the write that was begun earlier
             raise errors.ConfigurationError("an upload cannot be resumed on a condition; put it without resume")
@@ -58,6 +60,7 @@ class PutJob(Upload):
         self._uploads = remote.concurrency.of(up=True, large=True)
         self._open_source = open_source
         self._resume = resume
+        self._whole_up_to = whole_up_to or 2 * self.part_size
 
     def first_phase(self) -> Phase:
         self.source = source = self._open_source()
@@ -65,7 +68,7 @@ class PutJob(Upload):
             raise errors.ConfigurationError(
                 f"s3://{self.bucket}/{self.key}: an object is at most 5 TiB, this one has {source.size:,} bytes"
             )
-        if source.size <= 2 * self.part_size:
+        if source.size <= self._whole_up_to:
             return Single(self, source)
         preferred = plan.in_whole_rounds(source.size, self.part_size, self._uploads.limit)
         part_size = plan.part_size_for(source.size, preferred, self.limits.max_parts)

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING
 
 from fastdatastore.config import MIB
 from fastdatastore.engine import plan
+from fastdatastore.engine.bytesview import pieces_of
 from fastdatastore.engine.endpoints import Limits
 from fastdatastore.engine.integrity import PREFERRED
-from fastdatastore.engine.planes.local import local as _native
 from fastdatastore.engine.put.complete import UploadedPart
 from fastdatastore.engine.put.multipart import Begun, Multipart
 from fastdatastore.engine.put.supply import SourceSupply
 from fastdatastore.engine.put.upload import CRC, Phase, Upload
 from fastdatastore.engine.request import Request
-from fastdatastore.engine.sources import Source
+from fastdatastore.engine.sources import Source, crc_of
 from fastdatastore.engine.uploads import PartPages, StoredPart, UploadPages
 
 if TYPE_CHECKING:
@@ -95,11 +95,13 @@ class Resume:
     def _same(self, part: StoredPart, offset: int, length: int) -> int | None:
         """The CRC of the source's part, if that is what is stored."""
         body = self._source.part(offset, length)
-        crc = _native.crc(CRC, body)
+        crc = crc_of(CRC, body)
         if part.crc is not None:
             return crc if part.crc == crc else None
-        md5 = hashlib.md5(body, usedforsecurity=False).hexdigest()
-        return crc if part.etag.strip('"').lower() == md5 else None
+        md5 = hashlib.md5(usedforsecurity=False)
+        for each in pieces_of(body):
+            md5.update(each)
+        return crc if part.etag.strip('"').lower() == md5.hexdigest() else None
 
 
 def part_size_of(parts: Iterable[StoredPart], size: int, preferred: int, limits: Limits) -> int | None:

@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 
 from fastdatastore.engine import integrity
 from fastdatastore.engine.integrity import PREFERRED
-from fastdatastore.engine.planes.local import local as _native
 from fastdatastore.engine.put.guard import Guard
 from fastdatastore.engine.put.upload import CRC, Upload, check_body, crc_metadata, look_request
 from fastdatastore.engine.request import Request
-from fastdatastore.engine.sources import Source
+from fastdatastore.engine.sources import Source, crc_of
 
 if TYPE_CHECKING:
     from fastdatastore._native import Report
@@ -47,7 +46,7 @@ class Single:
         self._source.check_unchanged()
         headers = upload.headers + self._guard.headers
         if upload.learnt.checksums is not True or upload.condition:
-            self._crc = _native.crc(CRC, body)
+            self._crc = crc_of(CRC, body)
             headers += crc_metadata(self._crc)
         return Request(
             upload,

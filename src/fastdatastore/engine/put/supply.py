@@ -13,7 +13,7 @@ from fastdatastore.engine.sources import Source, whole_crc
 from fastdatastore.engine.streams import Stream
 
 if TYPE_CHECKING:
-    from typing_extensions import Buffer
+    from fastdatastore.engine.bytesview import Buffers
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Part:
     """One part that is to be sent; `number` counts from 1."""
 
     number: int
-    body: Buffer
+    body: Buffers
 
 
 class Supply(Protocol):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from fastdatastore import errors
 from fastdatastore.engine import integrity
+from fastdatastore.engine.bytesview import size_of
 from fastdatastore.engine.integrity import CHECKSUM_PREFIX, METADATA_PREFIX, PREFERRED
 from fastdatastore.engine.job import Job, RetryRequest
 from fastdatastore.engine.put.condition import Condition
@@ -128,7 +129,7 @@ def check_body(request: Request, report: Report) -> bool:
     Raises:
         RetryRequest: Not all was sent, or what the server says it has stored is not that.
     """
-    if request.body is not None and report.sent != memoryview(request.body).nbytes:
+    if request.body is not None and report.sent != size_of(request.body):
         message = f"the server answered after {report.sent:,} bytes of the body"
         raise RetryRequest(make_error(errors.ConnectionLost, message, request, report))
     text = report.headers.get(CHECKSUM_PREFIX + PREFERRED, "")

@@ -57,9 +57,11 @@ class Queue:
                 return reports
             self._completions.wait(left)
 
-    def proceed(self, tag: object, target: Buffer, download_crc: int, /) -> None:
-        """A paused body goes to `target`, its CRC taken."""
-        views = views_of((target,), writable=True)
+    def proceed(self, tag: object, target: Buffer | tuple[Buffer, ...], download_crc: int, /) -> None:
+        """A paused body goes to `target`, one buffer or several, its CRC taken."""
+        if isinstance(target, tuple) and not target:
+            raise ValueError("a paused body needs a buffer to go to")
+        views = views_of(target, writable=True)
         attempt = self._completions.proceed(tag, views, check_crc(download_crc))
         self._plane.proceed(attempt)
 
