@@ -71,10 +71,6 @@ class SerializationError(FastDatastoreError, TypeError):
         self.path = path
 
 
-class FormatError(FastDatastoreError, ValueError):
-    """Stored bytes break the store's format, or need a newer reader."""
-
-
 class UntrustedPickle(FastDatastoreError):
     """Loading the artifact could run code of its writer's choice, and that was not allowed."""
 

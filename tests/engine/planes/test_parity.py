@@ -13,7 +13,9 @@ import fastdatastore
 from fastdatastore.engine.planes import portable
 
 _STUB = ast.parse((Path(fastdatastore.__file__).parent / "_native.pyi").read_text())
-_FUNCTIONS = {node.name: node for node in _STUB.body if isinstance(node, ast.FunctionDef)}
+# No part of a plane: the artifact store has fallbacks of its own for them (store/portable_*.py).
+_STORES = ("cut", "shuffle", "unshuffle")
+_FUNCTIONS = {node.name: node for node in _STUB.body if isinstance(node, ast.FunctionDef) and node.name not in _STORES}
 _CLASSES = {node.name: node for node in _STUB.body if isinstance(node, ast.ClassDef)}
 _CONSTANTS = [node.target.id for node in _STUB.body if isinstance(node, ast.AnnAssign) and node.value is None
               and isinstance(node.target, ast.Name)]  # fmt: skip

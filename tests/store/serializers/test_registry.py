@@ -64,12 +64,12 @@ def test_an_older_version_is_read() -> None:
 
 @pytest.mark.usefixtures("thermometer")
 def test_a_newer_version_is_refused_naming_the_version_needed() -> None:
-    with pytest.raises(FormatError, match=r"needs version 3 of the serializer 'celsius', here is version 2;"):
+    with pytest.raises(FormatError, match=r"needs version 3 of the serializer 'celsius', here is version 2"):
         registry.load("celsius", 3, {}, [])
 
 
 def test_a_newer_version_of_ours_asks_for_a_newer_fastdatastore() -> None:
-    with pytest.raises(FormatError, match=r"needs version 2 of the serializer 'raw', .*; upgrade fastdatastore"):
+    with pytest.raises(FormatError, match=r"needs version 2 of the serializer 'raw', .*upgrade fastdatastore"):
         registry.load("raw", 2, {}, [])
 
 
@@ -82,7 +82,7 @@ def test_an_unknown_serializer_is_named() -> None:
     "header", [{}, {"type": "int"}, {"type": 1}, {"type": "memoryview", "format": "s", "shape": [1]}]
 )
 def test_a_header_that_makes_no_sense_is_a_format_error(header: dict[str, Any]) -> None:
-    with pytest.raises(FormatError, match=r"header of this artifact \(serializer 'raw' version 1\) does not fit"):
+    with pytest.raises(FormatError, match=r"header \(serializer 'raw' version 1\) does not fit"):
         registry.load("raw", 1, header, [memoryview(bytearray(8))])
 
 

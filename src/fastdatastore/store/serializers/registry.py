@@ -23,6 +23,9 @@ from fastdatastore.store.serializers.base import Header, Serialized, Serializer
 
 GROUP = "fastdatastore.serializers"
 
+# Which one it is, who reads it from a store knows.
+_PLACE = "an artifact"
+
 
 @dataclass(frozen=True, slots=True)
 class Builtin:
@@ -104,9 +107,9 @@ def load(
     reader = _named(serializer, version)
     if version > reader.version:
         raise FormatError(
-            f"this artifact needs version {version} of the serializer {serializer!r}, here is version "
-            f"{reader.version}; "
-            f"upgrade {'fastdatastore' if _is_ours(serializer) else 'the package that provides it'}"
+            f"it needs version {version} of the serializer {serializer!r}, here is version {reader.version}",
+            place=_PLACE,
+            hint=f"upgrade {'fastdatastore' if _is_ours(serializer) else 'the package that provides it'}",
         )
     if reader.uses_pickle and not allow_pickle:
         raise UntrustedPickle(
@@ -121,8 +124,10 @@ def load(
         if reader.uses_pickle:  # out of the code that was pickled
             raise
         raise FormatError(
-            f"the header of this artifact (serializer {serializer!r} version {version}) does not fit its buffers: "
-            f"{type(error).__name__}: {error}; it was damaged before it was stored, or made to deceive: put it again"
+            f"its header (serializer {serializer!r} version {version}) does not fit its buffers: "
+            f"{type(error).__name__}: {error}",
+            place=_PLACE,
+            hint="put it again: it was damaged before it was stored, or made to deceive",
         ) from error
 
 
@@ -147,7 +152,8 @@ def _named(serializer: str, version: int) -> Serializer:
             return builtin.serializer()
     if serializer not in third_parties():
         raise FormatError(
-            f"this artifact needs the serializer {serializer!r}, version {version}, and nothing here provides it; "
-            f"upgrade fastdatastore, or install the package that has it as an entry point of the group {GROUP!r}"
+            f"it needs the serializer {serializer!r}, version {version}, and nothing here provides it",
+            place=_PLACE,
+            hint=f"upgrade fastdatastore, or install the package that has it as an entry point of the group {GROUP!r}",
         )
     return third_parties()[serializer]()
