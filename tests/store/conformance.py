@@ -188,6 +188,7 @@ class BackendConformance:
         assert isinstance(found["gone"], errors.NotFound)
         assert isinstance(found["there"], errors.NotFound)
 
+    @pytest.mark.servers("null", "seaweedfs")
     def test_thousands_of_small_objects(self, backend: Backend, many: int) -> None:
         content = {f"few/{n % 256:02x}/{n}": str(n).encode() for n in range(many)}
         written = list(backend.write(Write(name, (data,)) for name, data in content.items()))
