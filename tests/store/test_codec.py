@@ -136,7 +136,7 @@ def test_a_window_longer_than_any_chunk_is_refused() -> None:
         writer = zstandard.ZstdCompressor(compression_params=parameters).compressobj()
         return writer.compress(RAW) + writer.flush()
 
-    assert 1 << 24 == MAX_WINDOW
+    assert MAX_WINDOW == 1 << 24
     longest = with_window(24)
     assert expanded(Frame(Codec.ZSTD, 0, len(RAW), len(longest)), longest) == RAW
     assert "too much memory" in refused(with_window(25))
