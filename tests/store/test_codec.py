@@ -123,7 +123,9 @@ def test_a_bomb_ends_at_the_length_that_it_may_have(size_is_said: bool) -> None:
 
 
 def test_a_dictionary_is_refused() -> None:
-    samples = [random.Random(n).randbytes(60) + b"what all of them have" * 3 for n in range(1000)]
+    samples: list[bytes | bytearray | memoryview] = [
+        random.Random(n).randbytes(60) + b"what all of them have" * 3 for n in range(1000)
+    ]
     words = zstandard.train_dictionary(2000, samples)
     for id_is_said in (True, False):
         frame = zstandard.ZstdCompressor(dict_data=words, write_dict_id=id_is_said).compress(samples[7])
