@@ -181,8 +181,12 @@ class Backend(Protocol):
             InvalidKey, FastDatastoreError: As for found.
         """
 
-    def delete(self, names: Iterable[str]) -> None:
+    def delete(self, names: Iterable[str]) -> bool:
         """Deletes objects; that one is not there is no error.
+
+        Returns:
+            Whether that is all that will come of it. False: a request had to be sent again, and its first sending may
+            still be on the way to a server, which then deletes what has been written meanwhile.
 
         Raises:
             InvalidKey, FastDatastoreError: As for found; others of the names may have been deleted.

@@ -305,7 +305,7 @@ class LocalBackend:
         finally:
             os.close(fd)
 
-    def delete(self, names: Iterable[str]) -> None:
+    def delete(self, names: Iterable[str]) -> bool:
         for name in names:
             path = self._path(name)
             try:
@@ -316,6 +316,7 @@ class LocalBackend:
                 raise errors.LocalFileError(
                     f"cannot delete {path}: {error.strerror}; check the permissions of its directory"
                 ) from error
+        return True
 
     def now(self) -> float:
         try:
