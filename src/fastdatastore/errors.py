@@ -287,6 +287,10 @@ class FormatError(FastDatastoreError):
         return f"{self.place}: {self.reason}. What to do: {self.hint}."
 
 
+class ArtifactTooLarge(FastDatastoreError, MemoryError):
+    """An artifact has more bytes than its reader is ready to take memory for; nothing of it was read."""
+
+
 class CorruptArtifact(FastDatastoreError):
     """Stored bytes have not the digest by which they are named; none of them was returned.
 
