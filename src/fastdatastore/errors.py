@@ -287,6 +287,10 @@ class FormatError(FastDatastoreError):
         return f"{self.place}: {self.reason}. What to do: {self.hint}."
 
 
+class ArtifactTooLarge(FastDatastoreError, MemoryError):
+    """An artifact has more bytes than its reader is ready to take memory for; nothing of it was read."""
+
+
 class CorruptArtifact(FastDatastoreError):
     """Stored bytes have not the digest by which they are named; none of them was returned.
 
@@ -307,3 +311,15 @@ class CorruptArtifact(FastDatastoreError):
     def __str__(self) -> str:
         part = f"chunk {self.chunk}" if self.chunk else "the manifest"
         return f"artifact {self.ref}: {part} is damaged: {self.reason}. What to do: {self.hint}."
+
+
+class ArtifactNotFound(FastDatastoreError):
+    """The store has no artifact of this ref: it was never put there, or it was deleted.
+
+    Attributes:
+        ref: Of the artifact.
+    """
+
+    def __init__(self, ref: str) -> None:
+        Exception.__init__(self, f"there is no artifact {ref} in this store; check the ref, and the store's URL")
+        self.ref = ref
