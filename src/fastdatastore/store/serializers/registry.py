@@ -25,7 +25,7 @@ from fastdatastore.errors import (
     SerializationError,
     UntrustedPickle,
 )
-from fastdatastore.store.serializers.base import Description, Describes, Header, Serialized, Serializer
+from fastdatastore.store.serializers.base import Describes, Description, Header, Serialized, Serializer
 
 GROUP = "fastdatastore.serializers"
 
