@@ -85,7 +85,8 @@ def find_or_make(backend: Backend, url: str) -> Parameters:
         return find(backend, url)
     except (errors.StoreNotFound, errors.AccessDenied) as error:
         # Who may not list a bucket is told 403 of what is not there. What is there the condition leaves as it is.
-        (item,) = backend.write([Write(stored.NAME, (stored.encode(Parameters.new()),), if_none_match=True)])
+        content = stored.encode(Parameters.new())
+        (item,) = backend.write([Write(stored.NAME, (content,), if_none_match=True)])
         if item.error is not None and not isinstance(item.error, errors.Modified):
             raise item.error from error
     # Also after our own write: a server without conditions may have let another one overwrite it.
