@@ -265,6 +265,12 @@ class BackendConformance:
             list(backend.write([Write("b", (LARGE,))], stop))
         with pytest.raises(InterruptedError):
             list(backend.found(["a"], stop))
+        with pytest.raises(InterruptedError):
+            list(backend.list("", stop))
+        with pytest.raises(InterruptedError):
+            backend.delete(["a"], stop)
+        with pytest.raises(InterruptedError):
+            backend.now(stop)
 
     def test_a_watcher_is_called_while_nothing_ends(self, backend: Backend) -> None:
         calls: list[None] = []
@@ -295,6 +301,7 @@ class BackendConformance:
         assert isinstance(first, Found)
         assert 0 <= first.age <= 30
         (entry,) = backend.list("")
+        assert abs(entry.modified - first.modified) <= 1  # a header has no fractions
         assert abs(before - entry.modified - first.age) <= 2
         while backend.now() < before + 2:
             time.sleep(0.1)

@@ -10,7 +10,7 @@ import pytest
 
 from fastdatastore.errors import ConfigurationError, CorruptArtifact, FormatError, ServerError
 from fastdatastore.store import deletions, small, tags
-from fastdatastore.store.backends.base import Backend
+from fastdatastore.store.backends.base import Backend, Watch
 from fastdatastore.store.backends.local import LocalBackend
 from fastdatastore.store.cancel import Cancel, Cancelled
 from fastdatastore.store.collection import names, state
@@ -159,8 +159,8 @@ def age_chunks(backend: LocalBackend, seconds: float) -> None:
 class UncertainBackend(LocalBackend):
     """Whose deletes are sent twice."""
 
-    def delete(self, names: Iterable[str]) -> bool:
-        super().delete(names)
+    def delete(self, names: Iterable[str], watch: Watch = None) -> bool:
+        super().delete(names, watch)
         return False
 
 
@@ -169,11 +169,11 @@ class FailingBackend(LocalBackend):
 
     fails = True
 
-    def delete(self, names: Iterable[str]) -> bool:
+    def delete(self, names: Iterable[str], watch: Watch = None) -> bool:
         names = list(names)
         if self.fails and any(name.startswith("chunks/") for name in names):
             raise ServerError("no answer")
-        return super().delete(names)
+        return super().delete(names, watch)
 
 
 class TestInDirectory(OnDirectory, GcSuite):

@@ -71,10 +71,12 @@ class Found:
 
     Attributes:
         size: Bytes.
-        age: Seconds since it was stored, by the back end's own clock; infinite where that cannot be known.
+        modified: When it was stored, by the back end's own clock; 0.0 where that cannot be known.
+        age: Seconds since then, by the same clock; infinite where that cannot be known.
     """
 
     size: int
+    modified: float
     age: float
 
 
@@ -172,17 +174,23 @@ class Backend(Protocol):
             watch: As for read.
         """
 
-    def list(self, prefix: str) -> Generator[Entry, None, None]:
+    def list(self, prefix: str, watch: Watch = None) -> Generator[Entry, None, None]:
         """All objects whose names begin with `prefix`, in any order; it is "" or ends in "/".
 
         What is stored or deleted meanwhile may be among them or not. What has no valid name is left out.
+
+        Args:
+            watch: As for read.
 
         Raises:
             InvalidKey, FastDatastoreError: As for found.
         """
 
-    def delete(self, names: Iterable[str]) -> bool:
+    def delete(self, names: Iterable[str], watch: Watch = None) -> bool:
         """Deletes objects; that one is not there is no error.
+
+        Args:
+            watch: As for read.
 
         Returns:
             Whether that is all that will come of it. False: a request had to be sent again, and its first sending may
@@ -192,8 +200,11 @@ class Backend(Protocol):
             InvalidKey, FastDatastoreError: As for found; others of the names may have been deleted.
         """
 
-    def now(self) -> float:
+    def now(self, watch: Watch = None) -> float:
         """The time by the clock that stamps the objects.
+
+        Args:
+            watch: As for read.
 
         Raises:
             FastDatastoreError: The back end cannot be asked.

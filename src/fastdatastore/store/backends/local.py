@@ -109,8 +109,7 @@ class LocalBackend:
         clock = _Clock(self)
         for name in names:
             path = self._path(name)
-            if watch is not None:
-                watch()
+            _look(watch)
             try:
                 there = path.stat()
             except _ABSENT:
@@ -120,7 +119,7 @@ class LocalBackend:
             except OSError as error:
                 raise _unreadable(error, path) from error
             else:
-                yield name, Found(there.st_size, clock.since(there.st_mtime)) if stat.S_ISREG(there.st_mode) else None
+                yield name, clock.found(there) if stat.S_ISREG(there.st_mode) else None
 
     def read(self, requests: Iterable[R | None], watch: Watch = None) -> Generator[R, None, None]:
         return overlapped(requests, self._begin_read, _THREADS, watch)
@@ -172,9 +171,10 @@ class LocalBackend:
         finally:
             os.close(fd)
 
-    def list(self, prefix: str) -> Generator[Entry, None, None]:
+    def list(self, prefix: str, watch: Watch = None) -> Generator[Entry, None, None]:
         pending = [check_prefix(prefix).rstrip("/")]
         while pending:
+            _look(watch)
             above = pending.pop()
             try:
                 with os.scandir(self.root / above) as found:
@@ -305,8 +305,9 @@ class LocalBackend:
         finally:
             os.close(fd)
 
-    def delete(self, names: Iterable[str]) -> bool:
+    def delete(self, names: Iterable[str], watch: Watch = None) -> bool:
         for name in names:
+            _look(watch)
             path = self._path(name)
             try:
                 if path.is_file():  # nothing is made where there is no store
@@ -318,7 +319,8 @@ class LocalBackend:
                 ) from error
         return True
 
-    def now(self) -> float:
+    def now(self, watch: Watch = None) -> float:
+        _look(watch)
         try:
             fd, temporary = self._new_file()
             try:
@@ -337,14 +339,19 @@ class _Clock:
         self._backend = backend
         self._ahead: float | None = None  # of this machine's monotonic clock
 
-    def since(self, modified: float) -> float:
-        """Seconds; infinite where nothing can be written, and so nothing depends on it."""
+    def found(self, there: os.stat_result) -> Found:
+        """Its age is infinite where nothing can be written, and so nothing depends on it."""
         if self._ahead is None:
             try:
                 self._ahead = self._backend.now() - time.monotonic()
             except errors.FastDatastoreError:
                 self._ahead = math.inf
-        return max(0.0, time.monotonic() + self._ahead - modified)
+        return Found(there.st_size, there.st_mtime, max(0.0, time.monotonic() + self._ahead - there.st_mtime))
+
+
+def _look(watch: Watch) -> None:
+    if watch is not None:
+        watch()
 
 
 def _moved(move: Callable[[int, list[memoryview], int], int], fd: int, views: Iterable[memoryview]) -> int:
