@@ -19,7 +19,7 @@ from importlib.util import find_spec
 from typing import Any, cast
 
 from fastdatastore.errors import FastDatastoreError, FormatError, SerializationError, UntrustedPickle
-from fastdatastore.store.serializers.base import Header, Serialized, Serializer
+from fastdatastore.store.serializers.base import Header, Serialized, Serializer, Sink, Streaming
 
 GROUP = "fastdatastore.serializers"
 
@@ -76,10 +76,22 @@ def dump(obj: object) -> Serialized:
     Raises:
         SerializationError: None does, or a part of the object cannot be serialized.
     """
-    for serializer in _candidates():
-        if serializer.accepts(obj):
-            return serializer.dump(obj)
-    raise SerializationError(f"no serializer takes a {type(obj).__qualname__}; store something made of it instead")
+    return _taker(obj).dump(obj)
+
+
+def stream(obj: object, sink: Sink) -> tuple[str, int, Header]:
+    """Serializer, version and header of the object, whose buffers the sink gets while they are made.
+
+    Raises:
+        SerializationError: As for dump.
+    """
+    serializer = _taker(obj)
+    if hasattr(serializer, "stream"):
+        return serializer.id, serializer.version, cast(Streaming, serializer).stream(obj, sink)
+    dumped = serializer.dump(obj)
+    for spec in dumped.buffers:
+        sink.buffer(spec)
+    return dumped.serializer, dumped.version, dumped.header
 
 
 def load(
@@ -129,6 +141,13 @@ def load(
             place=_PLACE,
             hint="put it again: it was damaged before it was stored, or made to deceive",
         ) from error
+
+
+def _taker(obj: object) -> Serializer:
+    for serializer in _candidates():
+        if serializer.accepts(obj):
+            return serializer
+    raise SerializationError(f"no serializer takes a {type(obj).__qualname__}; store something made of it instead")
 
 
 def _candidates() -> Iterator[Serializer]:
