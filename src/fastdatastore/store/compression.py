@@ -2,8 +2,8 @@
 
 What decides is measured. A sample of each run of chunks says how far they shrink, and how fast; the put says how fast
 its back end takes bytes when it never has to wait for them. A chunk is compressed if the slower of compressing and of
-sending what is left is still clearly faster than sending it raw. As long as nothing has been sent, so much goes raw as a
-fast link takes within the tenth of a second that it needs to show that it is one.
+sending what is left is still clearly faster than sending it raw. As long as nothing has been sent, so much goes raw as
+a fast link takes within the tenth of a second that it needs to show that it is one.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ def check(setting: object) -> Setting:
     Raises:
         ConfigurationError: It is none.
     """
-    if setting in ("auto", "none") or (type(setting) is int and LOWEST <= setting <= HIGHEST):
-        return setting  # type: ignore[return-value]
+    if setting == "auto" or setting == "none" or (type(setting) is int and LOWEST <= setting <= HIGHEST):
+        return setting
     raise ConfigurationError(f"compression is 'auto', 'none' or a level of zstd, -7 to 22, got {setting!r}")
 
 
@@ -119,6 +119,7 @@ class Rates:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._link: float | None = None
+        self._is_guess = True
         self._yield = 1.0
 
     def __repr__(self) -> str:
@@ -133,7 +134,14 @@ class Rates:
     def sent(self, rate: float) -> None:
         """It took so many bytes in a second, and never had to wait for them."""
         with self._lock:
-            self._link = rate if self._link is None else (self._link + rate) / 2
+            self._link = rate if self._link is None or self._is_guess else (self._link + rate) / 2
+            self._is_guess = False
+
+    def guessed(self, rate: float) -> None:
+        """The same, as far as can be said so early."""
+        with self._lock:
+            if self._is_guess:
+                self._link = rate
 
     @property
     def compressing(self) -> float:
@@ -195,13 +203,18 @@ class Compression:
     def __repr__(self) -> str:
         return f"<Compression {self.setting!r} [threads: {self._threads} | {self.rates!r}]>"
 
+    @property
+    def is_off(self) -> bool:
+        """Whether nothing is compressed."""
+        return self.setting == "none" or (self.setting == "auto" and not codec.is_available())
+
     def encode(self, raw: memoryview, item: int, sampling: Sampling) -> tuple[Frame, Buffer]:
         """The frame and the body of a chunk.
 
         Raises:
             ConfigurationError: A level was asked for, and the package zstandard is not installed.
         """
-        if self.setting == "none" or (self.setting == "auto" and not codec.is_available()):
+        if self.is_off:
             return codec.stored(raw)
         known = sampling.of(raw, item)
         level = self.setting if isinstance(self.setting, int) else self._level(known, len(raw))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import Executor, Future, wait
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
@@ -16,6 +15,7 @@ from fastdatastore.store.manifest import Chunk, Manifest, StoredSegment
 from fastdatastore.store.manifest_object import INLINE_UP_TO
 from fastdatastore.store.serializers import registry
 from fastdatastore.store.serializers.base import BufferSpec
+from fastdatastore.store.workers import Workers
 
 # A segment below this is hashed sooner than another thread has woken up.
 _AT_ONCE = 1 << 20
@@ -87,7 +87,7 @@ class Prepared:
         return self.length <= INLINE_UP_TO
 
 
-def outline(obj: object, pool: Executor, progress: Progress | None = None) -> Prepared:
+def outline(obj: object, pool: Workers, progress: Progress | None = None) -> Prepared:
     """Serializes, cuts and hashes the object.
 
     Args:
@@ -118,7 +118,7 @@ class _Cuts:
 class _Outline:
     """A serializer's sink."""
 
-    def __init__(self, pool: Executor, progress: Progress | None) -> None:
+    def __init__(self, pool: Workers, progress: Progress | None) -> None:
         self._pool = pool
         self._progress = progress
         self._hashing: list[Future[None]] = []
@@ -164,12 +164,10 @@ class _Outline:
             offset += length
         return made
 
-    def _hash(
-        self, made: _Cuts, number: int, segment: Segment, offset: int, is_copy: bool, sampling: Sampling
-    ) -> None:
+    def _hash(self, made: _Cuts, number: int, segment: Segment, offset: int, is_copy: bool, sampling: Sampling) -> None:
         length = made.chunks[number].length
         chunk = Chunk(digest(segment.read(offset, length)), length)
-        piece = Piece(chunk, segment, offset, is_copy, sampling)
+        piece = Piece(chunk, segment, offset, is_copy and self._progress is not None, sampling)
         made.chunks[number] = chunk
         if self._progress is None or self._length <= INLINE_UP_TO:
             made.pieces[number] = piece
@@ -194,3 +192,13 @@ class _Outline:
         keeps = self._progress is None or self._length <= INLINE_UP_TO
         pieces = [piece for each in cuts for piece in each.pieces if piece is not None] if keeps else []
         return Prepared(ref.of(digest(logical)), self._length, serializer, logical, tuple(pieces))
+
+
+def prepare(obj: object) -> Prepared:
+    """The object, ready to be committed; no input or output.
+
+    Raises:
+        SerializationError, FormatError: As for outline.
+    """
+    with Workers() as workers:
+        return outline(obj, workers)

@@ -34,10 +34,10 @@ class Room:
                 self._used += size
             return fits
 
-    def swap(self, old: int, new: int) -> None:
-        """Gives some back, and takes others that are there already."""
+    def give(self, size: int) -> None:
+        """Gives them back; whoever waits looks again."""
         with self._changed:
-            self._used += new - old
+            self._used -= size
             self._changed.notify_all()
 
     def wait_for(self, may_go: Callable[[], bool]) -> None:
