@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 
 class Cancelled(Exception):
     """What was going on has been called off; whoever did so knows, so no user ever sees it."""
@@ -24,3 +26,7 @@ class Cancel:
         """Raises Cancelled if it has been called off."""
         if self._is_set:
             raise Cancelled
+
+
+NEVER: Final = Cancel()
+"""Of what nobody calls off."""

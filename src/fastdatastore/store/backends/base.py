@@ -71,10 +71,12 @@ class Found:
 
     Attributes:
         size: Bytes.
-        age: Seconds since it was stored, by the back end's own clock; infinite where that cannot be known.
+        modified: When it was stored, by the back end's own clock; 0.0 where that cannot be known.
+        age: Seconds since then, by the same clock; infinite where that cannot be known.
     """
 
     size: int
+    modified: float
     age: float
 
 

@@ -120,7 +120,7 @@ class LocalBackend:
             except OSError as error:
                 raise _unreadable(error, path) from error
             else:
-                yield name, Found(there.st_size, clock.since(there.st_mtime)) if stat.S_ISREG(there.st_mode) else None
+                yield name, clock.found(there) if stat.S_ISREG(there.st_mode) else None
 
     def read(self, requests: Iterable[R | None], watch: Watch = None) -> Generator[R, None, None]:
         return overlapped(requests, self._begin_read, _THREADS, watch)
@@ -336,14 +336,14 @@ class _Clock:
         self._backend = backend
         self._ahead: float | None = None  # of this machine's monotonic clock
 
-    def since(self, modified: float) -> float:
-        """Seconds; infinite where nothing can be written, and so nothing depends on it."""
+    def found(self, there: os.stat_result) -> Found:
+        """Its age is infinite where nothing can be written, and so nothing depends on it."""
         if self._ahead is None:
             try:
                 self._ahead = self._backend.now() - time.monotonic()
             except errors.FastDatastoreError:
                 self._ahead = math.inf
-        return max(0.0, time.monotonic() + self._ahead - modified)
+        return Found(there.st_size, there.st_mtime, max(0.0, time.monotonic() + self._ahead - there.st_mtime))
 
 
 def _moved(move: Callable[[int, list[memoryview], int], int], fd: int, views: Iterable[memoryview]) -> int:

@@ -184,7 +184,7 @@ def _found(job: ExistenceJob) -> Existence:
     if job.status == 403:
         return UNKNOWN
     stored, now = _time(job.headers, "last-modified"), _time(job.headers, "date")
-    return Found(job.size, math.inf if stored is None or now is None else max(0.0, now - stored))
+    return Found(job.size, stored or 0.0, math.inf if stored is None or now is None else max(0.0, now - stored))
 
 
 def _time(headers: Mapping[str, str], name: str) -> float | None:
