@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from fastdatastore.store import codec, frame, ref
-from fastdatastore.store.backends.base import Found, Write
+from fastdatastore.store.backends.base import Found
 from fastdatastore.store.compression import Compression
 from fastdatastore.store.frame import Codec, Frame
 from fastdatastore.store.manifest import Chunk
@@ -17,6 +16,7 @@ from fastdatastore.store.put.artifact import Artifact
 from fastdatastore.store.put.clerk import Clerk, Inquiry
 from fastdatastore.store.put.outline import Piece
 from fastdatastore.store.put.room import Room
+from fastdatastore.store.put.writes import ChunkWrite
 from fastdatastore.store.workers import Workers
 
 if TYPE_CHECKING:
@@ -24,15 +24,6 @@ if TYPE_CHECKING:
 
 # Names that are asked for at once.
 _MOST_ASKED = 1000
-
-
-@dataclass(kw_only=True, eq=False, slots=True)
-class ChunkWrite(Write):
-    """Attributes: chunk: what is stored. size: bytes of the object. held: bytes of the room that it gives back."""
-
-    chunk: Chunk
-    size: int
-    held: int
 
 
 class Listener(Protocol):

@@ -4,24 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
-from typing import Protocol
 
 from fastdatastore.errors import FastDatastoreError
 from fastdatastore.store.backends.base import Backend, Existence
 from fastdatastore.store.cancel import Cancel, Cancelled
+from fastdatastore.store.collection.lease import Hold
 
 # Between two looks at the lease while there is nothing to ask.
 _IDLE_SECONDS = 60.0
-
-
-class Hold(Protocol):
-    """What keeps names from being collected: collection.lease.Hold."""
-
-    def spare(self, wanted: Iterable[str]) -> None: ...
-    def confirm(self) -> None: ...
 
 
 @dataclass(eq=False, slots=True)

@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable
-from contextlib import AbstractContextManager, closing
-from typing import Protocol
+from contextlib import closing
 
 from fastdatastore.config import Settings
 from fastdatastore.store.backends.base import Backend
 from fastdatastore.store.cancel import Cancel
+from fastdatastore.store.collection.lease import NEVER, Lease
 from fastdatastore.store.compression import Compression, Setting, rates_of
-from fastdatastore.store.put.clerk import Hold
 from fastdatastore.store.put.pipeline import Pipeline
 from fastdatastore.store.workers import Workers
-
-
-class Lease(Protocol):
-    """What holds come from."""
-
-    def hold(self, cancel: Cancel) -> AbstractContextManager[Hold]: ...
 
 
 def put_many(
@@ -28,7 +21,7 @@ def put_many(
     lease: Lease,
     compression: Setting = "auto",
     memory: int | None = None,
-    cancel: Cancel | None = None,
+    cancel: Cancel = NEVER,
 ) -> Generator[tuple[int, str | Exception], None, None]:
     """Stores objects; yields the index and the ref of each, or why it is not stored, in the order in which they end.
 
@@ -53,6 +46,6 @@ def put_many(
     room = Settings().memory_ceiling // 2 if memory is None else memory
     stop = Cancel()
     with workers, lease.hold(stop) as hold:
-        pipeline = Pipeline(backend, objects, hold, how, workers, memory=room, cancel=cancel or Cancel(), stop=stop)
+        pipeline = Pipeline(backend, objects, hold, how, workers, memory=room, cancel=cancel, stop=stop)
         with closing(pipeline):
             yield from pipeline.run()

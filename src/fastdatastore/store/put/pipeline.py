@@ -22,30 +22,30 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from functools import partial
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, TypeAlias
 
 from fastdatastore.store import codec, frame, manifest_object, ref
-from fastdatastore.store.backends.base import Backend, Found, Write
+from fastdatastore.store.backends.base import Backend, Found
 from fastdatastore.store.cancel import Cancel
+from fastdatastore.store.collection.lease import Hold
+from fastdatastore.store.collection.timing import YOUNG
 from fastdatastore.store.compression import Compression
 from fastdatastore.store.put.artifact import Artifact
-from fastdatastore.store.put.chunks import Chunks, ChunkWrite
-from fastdatastore.store.put.clerk import Clerk, Hold, Inquiry
+from fastdatastore.store.put.chunks import Chunks
+from fastdatastore.store.put.clerk import Clerk, Inquiry
 from fastdatastore.store.put.meter import Meter
 from fastdatastore.store.put.outline import Piece, Prepared, outline
 from fastdatastore.store.put.room import Room
 from fastdatastore.store.put.serializing import LEAD, Serializing
 from fastdatastore.store.put.smallness import is_small
+from fastdatastore.store.put.writes import ChunkWrite, ManifestWrite, Sized
 from fastdatastore.store.workers import Workers
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-# A manifest that is younger stays without anybody's doing: nothing is condemned before it is older than that.
-YOUNG = 12 * 3600.0
 # To ask whether there is an object costs as much as to send so little.
 _NOT_ASKED_BELOW = 64 << 10
 # What is compressed within a manifest; below, it is the requests that take the time.
@@ -57,14 +57,6 @@ _GLANCE = 0.001
 _WAIT = 0.05
 
 Result: TypeAlias = tuple[int, str | Exception]
-
-
-@dataclass(kw_only=True, eq=False, slots=True)
-class _ManifestWrite(Write):
-    """Attributes: size: bytes of the object."""
-
-    artifact: Artifact
-    size: int
 
 
 class Pipeline:
@@ -108,7 +100,7 @@ class Pipeline:
         self._unfinished = 0
         self._unfinished_bytes = 0  # of those that are hashed
         self._inline_bytes = 0
-        self._manifests: deque[_ManifestWrite] = deque()
+        self._manifests: deque[ManifestWrite] = deque()
         self._on_the_way = 0
         self._results: deque[Result] = deque()
 
@@ -125,9 +117,9 @@ class Pipeline:
                 for write in ended:
                     self._on_the_way -= 1
                     self._meter.ended(write.size)
-                    if isinstance(write, _ManifestWrite):
+                    if isinstance(write, ManifestWrite):
                         self._finish(write.artifact, write.error)
-                    else:
+                    elif isinstance(write, ChunkWrite):
                         self._chunks.ended(write)
                     yield from self._news()
             yield from self._news()
@@ -149,12 +141,12 @@ class Pipeline:
     def _is_over(self) -> bool:
         return self._is_exhausted and not self._unfinished and not self._results
 
-    def _writes(self) -> Iterator[ChunkWrite | _ManifestWrite | None]:
+    def _writes(self) -> Iterator[Sized | None]:
         while True:
             self._cancel.check()
             self._work_off(wait=0.0)
-            if ready := self._manifests or self._chunks.ready:
-                write = ready.popleft()
+            if self._manifests or self._chunks.ready:
+                write: Sized = self._manifests.popleft() if self._manifests else self._chunks.ready.popleft()
                 self._on_the_way += 1
                 self._meter.drew(write.size)
                 yield write
@@ -323,7 +315,7 @@ class Pipeline:
     def _write(self, artifact: Artifact, pieces: tuple[Buffer, ...]) -> None:
         name = ref.artifact_name(ref.digest_of(_prepared(artifact).ref))
         size = sum(memoryview(piece).nbytes for piece in pieces)
-        self._manifests.append(_ManifestWrite(name, pieces, artifact=artifact, size=size))
+        self._manifests.append(ManifestWrite(name, pieces, artifact=artifact, size=size))
 
     def _finish(self, artifact: Artifact, error: Exception | None = None) -> None:
         """Its result is known."""
