@@ -45,8 +45,14 @@ class Workers:
         if pool is not None and os.getpid() == self._pid:  # the threads are the parent's
             pool.shutdown(cancel_futures=True)
 
+    def check(self) -> None:
+        """Raises RuntimeError in a forked child, where work that the parent has given out never ends."""
+        if os.getpid() != self._pid:
+            raise RuntimeError("transfers cannot go on in a forked child; start new ones there")
+
     def submit(self, work: Callable[P, T], *args: P.args, **keywords: P.kwargs) -> Future[T]:
         """Has a thread do it."""
+        self.check()
         with self._beginning:
             if self._pool is None:
                 self._pool = ThreadPoolExecutor(self.count, "fastdatastore-store")
