@@ -121,6 +121,7 @@ manifests = found(backend, sys.argv[2:] * 20)
 def interrupt():
     while not workers():
         time.sleep(0.001)
+    time.sleep(0.05)  # in the middle of its start the pool does not know a thread yet
     signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
 
 threading.Thread(target=interrupt).start()
