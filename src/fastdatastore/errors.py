@@ -255,6 +255,10 @@ class IntegrityError(S3Error):
     hint = "try again; if it lasts, the object or the path to it is damaged"
 
 
+class StoreNotFound(FastDatastoreError):
+    """There is no artifact store at this place: nothing was ever put there."""
+
+
 class FormatError(FastDatastoreError):
     """Stored bytes break the store's format (docs/format.md), or are of a version that this release cannot read.
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from fastdatastore.errors import ConfigurationError
 
@@ -39,6 +40,46 @@ class Serialized:
     version: int
     header: Header
     buffers: list[BufferSpec]
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What a person wants to know of an object without loading it.
+
+    Attributes:
+        type: Qualified name of its type, such as "pandas.DataFrame".
+        shape: Of an array; of a table its rows and columns; else None.
+        dtype: Of an array; else None.
+        schema: Name and type of each column of a table; None for what is none, and where it is not known.
+    """
+
+    type: str
+    shape: tuple[int, ...] | None = None
+    dtype: str | None = None
+    schema: tuple[tuple[str, str], ...] | None = None
+
+    @property
+    def is_table(self) -> bool:
+        """It has rows and columns, each column with a type of its own."""
+        return self.shape is not None and len(self.shape) == 2 and self.dtype is None
+
+
+@runtime_checkable
+class Describes(Protocol):
+    """What a serializer may do beside: all of ours do, so that `stat` has something to show."""
+
+    def describe(self, header: Header, lengths: Sequence[int], buffers: Sequence[memoryview | None]) -> Description:
+        """What the object is.
+
+        Args:
+            header: As for Serializer.load().
+            lengths: Of all buffers, in bytes.
+            buffers: The small ones; None for those that nobody has read.
+
+        Raises:
+            KeyError, IndexError, TypeError, ValueError: As for Serializer.load().
+        """
+        ...
 
 
 class Serializer(Protocol):

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import pickle
 from collections import deque
+from collections.abc import Sequence
 from typing import Any
 
 from fastdatastore.store.serializers import pickling
-from fastdatastore.store.serializers.base import BufferSpec, Header, Serialized
+from fastdatastore.store.serializers.base import BufferSpec, Description, Header, Serialized
 
 # Bytes; smaller buffers stay in the pickle.
 _LARGE = 64 * 1024
@@ -51,6 +52,9 @@ class PickleBuffers:
         pieces = header["pieces"]
         large = buffers[pieces:]
         return pickling.load(buffers[:pieces], [view.toreadonly() for view in large] if readonly else large)
+
+    def describe(self, header: Header, lengths: Sequence[int], buffers: Sequence[memoryview | None]) -> Description:
+        return Description(str(header["type"]))
 
 
 def _carries_buffers(obj: object) -> bool:

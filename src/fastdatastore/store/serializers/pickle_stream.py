@@ -8,10 +8,11 @@ go by value, by cloudpickle if it is installed.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from fastdatastore.store.serializers import pickling
-from fastdatastore.store.serializers.base import BufferSpec, Header, Serialized
+from fastdatastore.store.serializers.base import BufferSpec, Description, Header, Serialized
 
 
 class PickleStream:
@@ -29,6 +30,9 @@ class PickleStream:
     def load(self, version: int, header: Header, buffers: list[memoryview], *, readonly: bool) -> Any:
         """Nothing of a pickle can be read-only."""
         return pickling.load(buffers)
+
+    def describe(self, header: Header, lengths: Sequence[int], buffers: Sequence[memoryview | None]) -> Description:
+        return Description(str(header["type"]))
 
 
 SERIALIZER = PickleStream()
