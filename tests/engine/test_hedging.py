@@ -60,6 +60,14 @@ def test_twenty_parts_must_be_up_before_one_is_sent_twice() -> None:
     assert hedger.pick(100.0, [("also slow", 0.0, PART)]) is None
 
 
+def test_what_could_not_go_out_is_not_counted() -> None:
+    hedger = taught(count=20)
+    for _ in range(3):
+        assert hedger.pick(100.0, [("slow", 0.0, PART)]) == "slow"
+        hedger.on_withdrawn(PART)
+    assert hedger.hedged == 0
+
+
 def test_the_most_overdue_by_its_own_measure_is_picked() -> None:
     hedger = taught(count=24)
     for _ in range(24):

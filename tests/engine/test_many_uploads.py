@@ -34,4 +34,5 @@ def test_few_are_open_at_a_time_and_they_end_about_in_the_order_they_began(serve
         ended.append(job.key)
         uploads = server.client().list_multipart_uploads(Bucket=BUCKET).get("Uploads", [])
         assert len(uploads) <= 4
-    assert all(abs(ended.index(key) - turn) <= 2 for turn, key in enumerate(keys))
+    # None overtakes more than those that were open beside it.
+    assert all(ended.index(key) >= turn - 3 for turn, key in enumerate(keys))

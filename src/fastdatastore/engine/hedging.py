@@ -95,3 +95,7 @@ class Hedger:
             return None
         self._hedged += worst[2]
         return worst[1]
+
+    def on_withdrawn(self, nbytes: int) -> None:
+        """A part was picked but could not go out a second time."""
+        self._hedged -= nbytes

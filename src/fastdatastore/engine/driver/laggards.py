@@ -70,6 +70,7 @@ class Laggards:
         twin = late.double()
         if not admission.admits(twin, now):
             late.twin = None
+            self._hedger.on_withdrawn(late.weight)
             return None
         twin.job.in_flight.add(twin)
         return twin
