@@ -3,6 +3,7 @@
 #   PYTHON          the interpreter for a new .venv (default: the first of 3.13, 3.12, 3.11 and python3 that is new enough)
 #   CC              the C compiler of the native tests
 #   ARGS            passed on to pytest, e.g. make test ARGS="tests/unit -x"
+#   WORKERS         how many processes run the tests of make test (auto: one for each core; 0: this one, so that -s shows)
 #   FUZZ_SECONDS    how long make fuzz runs each target
 #   SOAK_SECONDS    how long make test-long works for its gauges to be read
 
@@ -13,6 +14,7 @@ SHELL := /bin/sh
 # A recipe says what it does only where a user waits for it.
 MAKEFLAGS += --no-print-directory --silent
 
+WORKERS ?= auto
 FUZZ_SECONDS ?= 300
 SOAK_SECONDS ?= 600
 PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
@@ -42,7 +44,7 @@ demo: $(VENV)/.installed ## build, start an S3 server, move real bytes, verify t
 
 .PHONY: test
 test: $(VENV)/.installed $(VENV)/.dev ## the whole default test suite
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup $(ARGS)
 	$(MAKE) test-native
 
 .PHONY: clean

@@ -57,10 +57,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Notes on each test which server it runs on."""
+    """Notes on each test which server it runs on; under xdist one worker has all tests of a server."""
     for item in items:
         parameters = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
-        item.user_properties += [(_PROPERTY, parameters[name]) for name in _FIXTURES if name in parameters]
+        for name in _FIXTURES:
+            if name in parameters:
+                item.user_properties.append((_PROPERTY, parameters[name]))
+                item.add_marker(pytest.mark.xdist_group(f"{name} {parameters[name]}"))
 
 
 @pytest.fixture(scope="session")

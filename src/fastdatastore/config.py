@@ -56,23 +56,28 @@ def _seconds(name: str, default: float) -> float:
     return value
 
 
-def _cores() -> int:
+def cores() -> int:
     """Cores that this process may run on, and that the cgroup grants."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if quota := _cgroup("cpu.max"):  # microseconds of each period
-        cores = min(cores, max(1, int(quota[0]) // int(quota[1])))
-    return cores
+        count = min(count, max(1, int(quota[0]) // int(quota[1])))
+    return count
 
 
-def _memory_ceiling() -> int:
-    """A quarter of the memory that the machine has or the cgroup grants, at most 4 GiB."""
+def memory() -> int:
+    """Bytes that the machine has, or that the cgroup grants."""
     try:
         total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (ValueError, OSError):
+    except (AttributeError, ValueError, OSError):
         total = 4 * GIB
     if granted := _cgroup("memory.max"):
         total = min(total, int(granted[0]))
-    return min(4 * GIB, max(64 * MIB, total // 4))
+    return total
+
+
+def _memory_ceiling() -> int:
+    """A quarter of the memory, at most 4 GiB."""
+    return min(4 * GIB, max(64 * MIB, memory() // 4))
 
 
 def _cgroup(name: str) -> list[str] | None:
@@ -104,7 +109,7 @@ class Settings:
         inject_failures: Percent of the attempts that fail on purpose, without being sent: for tests of retrying.
     """
 
-    loops: int = field(default_factory=lambda: _positive("FDS_LOOPS", min(2, _cores())))
+    loops: int = field(default_factory=lambda: _positive("FDS_LOOPS", min(2, cores())))
     connections: int = field(default_factory=lambda: _positive("FDS_CONNECTIONS", 64))
     part_size: int = field(default_factory=lambda: _positive("FDS_PART_SIZE", 8 * MIB))
     target_gbps: float = field(default_factory=lambda: _number("FDS_TARGET_GBPS") or 10.0)

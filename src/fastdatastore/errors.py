@@ -307,3 +307,58 @@ class CorruptArtifact(FastDatastoreError):
     def __str__(self) -> str:
         part = f"chunk {self.chunk}" if self.chunk else "the manifest"
         return f"artifact {self.ref}: {part} is damaged: {self.reason}. What to do: {self.hint}."
+
+
+class ArtifactNotFound(FastDatastoreError):
+    """The store has no artifact of this ref: it was never put there, or it was deleted.
+
+    Attributes:
+        ref: Of the artifact.
+    """
+
+    def __init__(self, ref: str) -> None:
+        Exception.__init__(self, f"there is no artifact {ref} in this store; check the ref, and the store's URL")
+        self.ref = ref
+
+
+class ArtifactTagged(FastDatastoreError):
+    """An artifact is not deleted, because a tag names it.
+
+    Attributes:
+        ref: Of the artifact.
+        tags: The tags.
+    """
+
+    def __init__(self, ref: str, tags: tuple[str, ...]) -> None:
+        named = ", ".join(map(repr, tags))
+        Exception.__init__(self, f"artifact {ref} has the tag {named}; delete that first, or delete by force")
+        self.ref = ref
+        self.tags = tags
+
+
+class TagNotFound(FastDatastoreError):
+    """There is no such tag.
+
+    Attributes:
+        name: Of the tag.
+    """
+
+    def __init__(self, name: str) -> None:
+        Exception.__init__(self, f"there is no tag {name!r} in this store; check the name, and the store's URL")
+        self.name = name
+
+
+class TagConflict(FastDatastoreError):
+    """A tag is not set, because it does not name what was expected, or its artifact is being deleted.
+
+    Attributes:
+        name: Of the tag.
+    """
+
+    def __init__(self, reason: str, name: str) -> None:
+        Exception.__init__(self, f"the tag {name!r} is not set, because {reason}; resolve it and decide anew")
+        self.name = name
+
+
+class LeaseExpired(FastDatastoreError):
+    """Garbage was collected while a write did not look; what it relies on may be gone. Write it again."""

@@ -232,7 +232,7 @@ def test_a_source_of_jobs_that_raises_ends_the_run_with_that() -> None:
             raise LookupError("of the caller")
 
         with pytest.raises(LookupError, match="of the caller"):
-            list(client.run(jobs()))  # type: ignore[type-var]
+            list(client.run(jobs()))  # type: ignore[arg-type]
         assert process.plane(client.remote.plane, client.settings).in_flight == 0
 
 

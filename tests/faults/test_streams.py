@@ -223,7 +223,9 @@ def test_a_closed_file_is_called_closed(wire: Way) -> None:
 
 
 @pytest.mark.parametrize(
-    "stream", [b"bytes", bytearray(3), "text", 7, None, [b"a", "b"], [7], io.StringIO("text")], ids=repr
+    "stream",
+    [b"bytes", bytearray(3), "text", 7, None, [b"a", "b"], [7], io.StringIO("text")],
+    ids=lambda it: type(it).__name__,
 )
 def test_what_is_no_stream_is_refused(wire: Way, stream: Any) -> None:
     with pytest.raises(errors.ConfigurationError, match="bytes-like"):

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from fastdatastore import errors
-from fastdatastore.store.backends.base import Backend, Read, Write, check_name
+from fastdatastore.store.backends.base import Backend, Found, Read, Write, check_name
 
 MIB = 1 << 20
 LARGE = random.Random(5).randbytes(16 * MIB)
@@ -82,6 +83,11 @@ def names(backend: Backend, prefix: str = "") -> list[str]:
     return sorted(entry.name for entry in backend.list(prefix))
 
 
+def sizes(backend: Backend, names: Iterable[str]) -> dict[str, int | None]:
+    """Of what is there; None for what is not."""
+    return {name: there.size if isinstance(there, Found) else None for name, there in backend.found(names)}
+
+
 @dataclass(kw_only=True)
 class Numbered(Write):
     """Callers put on an item what it is to them."""
@@ -106,7 +112,7 @@ class BackendConformance:
         with pytest.raises(errors.InvalidKey):
             get(backend, name)
         with pytest.raises(errors.InvalidKey):
-            list(backend.sizes([name]))
+            list(backend.found([name]))
         with pytest.raises(errors.InvalidKey):
             backend.delete([name])
         assert names(backend) == []
@@ -122,7 +128,7 @@ class BackendConformance:
         put(backend, name, name.encode())
         assert get(backend, name) == name.encode()
         assert names(backend) == [name]
-        assert list(backend.sizes([name])) == [(name, len(name.encode()))]
+        assert sizes(backend, [name]) == {name: len(name.encode())}
         backend.delete([name])
         assert names(backend) == []
 
@@ -198,7 +204,7 @@ class BackendConformance:
         asked = (Read(name, lambda size, name=name: (places[name],)) for name in content)  # type: ignore[misc]
         assert [item.error for item in backend.read(asked) if item.error] == []
         assert places == content
-        assert dict(backend.sizes(content)) == {name: len(data) for name, data in content.items()}
+        assert sizes(backend, content) == {name: len(data) for name, data in content.items()}
         assert names(backend) == sorted(content)
         assert names(backend, "few/07/") == sorted(name for name in content if name.startswith("few/07/"))
         backend.delete(content)
@@ -220,21 +226,89 @@ class BackendConformance:
         results.close()
         assert 3 <= len(names(backend)) <= drawn
 
+    @pytest.mark.parametrize("size", [20, 2 * MIB])
+    def test_who_has_nothing_at_the_moment_is_asked_again(self, backend: Backend, size: int) -> None:
+        back: list[str] = []
+
+        def one_after_the_other(make: Callable[[str], Any]) -> Iterator[Any]:
+            yield None
+            for number in range(3):
+                yield make(f"n/{number}")
+                while len(back) <= number:  # what is on the way goes on, though nothing follows
+                    yield None
+
+        for item in backend.write(one_after_the_other(lambda name: Write(name, (LARGE[:size],)))):
+            assert item.error is None
+            back.append(item.name)
+        assert back == names(backend)
+        places = [bytearray(size) for _ in back]
+        back.clear()
+        for read in backend.read(one_after_the_other(lambda name: Read(name, lambda size: (places[len(back)],)))):
+            assert read.error is None
+            back.append(read.name)
+        assert places == [LARGE[:size]] * 3
+
+    def test_who_never_has_anything_ends_the_call_all_the_same(self, backend: Backend) -> None:
+        nothings: list[Write | None] = [None] * 3
+        assert list(backend.write(nothings)) == []
+        nothing: list[Read | None] = [None] * 3
+        assert list(backend.read(nothing)) == []
+
+    def test_a_watcher_ends_the_call(self, backend: Backend) -> None:
+        def stop() -> None:
+            raise InterruptedError
+
+        put(backend, "a", LARGE)
+        with pytest.raises(InterruptedError):
+            list(backend.read([Read("a", tuple_of)], stop))
+        with pytest.raises(InterruptedError):
+            list(backend.write([Write("b", (LARGE,))], stop))
+        with pytest.raises(InterruptedError):
+            list(backend.found(["a"], stop))
+
+    def test_a_watcher_is_called_while_nothing_ends(self, backend: Backend) -> None:
+        calls: list[None] = []
+
+        def wait() -> Iterator[None]:
+            while len(calls) < 5:
+                yield None
+
+        assert list(backend.write(wait(), lambda: calls.append(None))) == []
+
     def test_an_item_is_the_callers_own(self, backend: Backend) -> None:
         items = [Numbered(f"a/{n}", (b"x",), number=n) for n in range(5)]
         assert sorted(item.number for item in backend.write(items)) == [0, 1, 2, 3, 4]
 
     # ---- what is there ----
 
-    def test_sizes_tell_what_is_there(self, backend: Backend) -> None:
+    def test_what_is_there_is_found_with_its_size(self, backend: Backend) -> None:
         put(backend, "a/one", b"1")
         put(backend, "a/none", b"")
         asked = ["a/one", "a/none", "a/gone", "gone/x", "a", "a/one/x"]
         expected = {"a/one": 1, "a/none": 0, "a/gone": None, "gone/x": None, "a": None, "a/one/x": None}
-        assert dict(backend.sizes(asked)) == expected
+        assert sizes(backend, asked) == expected
+
+    def test_what_is_there_is_found_with_its_age(self, backend: Backend) -> None:
+        put(backend, "a", b"1")
+        before = backend.now()
+        ((_, first),) = backend.found(["a"])
+        assert isinstance(first, Found)
+        assert 0 <= first.age <= 30
+        (entry,) = backend.list("")
+        assert abs(entry.modified - first.modified) <= 1  # a header has no fractions
+        assert abs(before - entry.modified - first.age) <= 2
+        while backend.now() < before + 2:
+            time.sleep(0.1)
+        ((_, later),) = backend.found(["a"])
+        assert isinstance(later, Found)
+        assert later.age > first.age
+        put(backend, "a", b"1")
+        ((_, again),) = backend.found(["a"])
+        assert isinstance(again, Found)
+        assert again.age < later.age
 
     def test_an_empty_place_is_no_error(self, backend: Backend) -> None:
-        assert list(backend.sizes(["a"])) == [("a", None)]
+        assert list(backend.found(["a"])) == [("a", None)]
         assert names(backend) == names(backend, "a/b/") == []
         backend.delete(["a", "a/b"])
         with pytest.raises(errors.NotFound):

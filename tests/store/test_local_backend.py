@@ -113,7 +113,7 @@ def test_files_of_others_are_no_objects(backend: LocalBackend) -> None:
     (backend.root / "dangling").symlink_to("nowhere")
     os.mkfifo(backend.root / "pipe")
     assert names(backend) == ["a/b"]
-    assert list(backend.sizes(["dangling", "pipe"])) == [("dangling", None), ("pipe", None)]
+    assert list(backend.found(["dangling", "pipe"])) == [("dangling", None), ("pipe", None)]
     with pytest.raises(errors.NotFound):
         get(backend, "pipe")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 from collections.abc import Iterator
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 
 from fastdatastore import errors
 from fastdatastore.engine import retry
-from fastdatastore.store.backends.base import UNKNOWN, Read, Write
+from fastdatastore.store.backends.base import UNKNOWN, Found, Read, Write
 from fastdatastore.store.backends.s3 import S3Backend
 from fastdatastore.testing import servers
 from fastdatastore.testing.faults import Answer, ChangeHeaders, Corrupt, FaultProxy, Reset, SwallowReply
@@ -134,20 +135,38 @@ def test_larger_objects_are_possible_all_the_same(wire: Way) -> None:
 
 def test_what_is_missing_takes_one_request(wire: Way) -> None:
     backend = backend_of(wire)
-    assert list(backend.sizes(["a"])) == [("a", None)]
+    assert list(backend.found(["a"])) == [("a", None)]
     assert [passed.operation for passed in wire.proxy.log] == ["HeadObject"]
 
 
 def test_what_one_may_not_know_is_unknown(wire: Way) -> None:
     wire.proxy.add(Answer(403, operation="HeadObject"))
-    assert list(backend_of(wire).sizes(["a"])) == [("a", UNKNOWN)]
+    assert list(backend_of(wire).found(["a"])) == [("a", UNKNOWN)]
+
+
+def test_an_age_that_the_server_does_not_tell_is_infinite(wire: Way) -> None:
+    backend = backend_of(wire)
+    put(backend, "a", b"1")
+    wire.proxy.add(ChangeHeaders(put={"Date": "noon", "Last-Modified": "Sun, 06 Nov 1994 08:49:37 GMT"}))
+    assert list(backend.found(["a"])) == [("a", Found(1, 784111777.0, math.inf))]
+    wire.proxy.clear()
+    wire.proxy.add(ChangeHeaders(put={"Last-Modified": ""}))
+    assert list(backend.found(["a"])) == [("a", Found(1, 0.0, math.inf))]
+
+
+def test_ages_are_by_the_servers_clock(wire: Way) -> None:
+    backend = backend_of(wire)
+    put(backend, "a", b"1")
+    date, stored = "Sun, 06 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994 08:49:00 GMT"
+    wire.proxy.add(ChangeHeaders(put={"Date": date, "Last-Modified": stored}))
+    assert list(backend.found(["a"])) == [("a", Found(1, 784111740.0, 37.0))]
 
 
 def test_a_server_that_cannot_be_asked_is_an_error(wire: Way) -> None:
     backend = backend_of(wire, attempts=2)
     wire.proxy.add(Answer(500))
     with pytest.raises(errors.ServerError):
-        list(backend.sizes(["a"]))
+        list(backend.found(["a"]))
     with pytest.raises(errors.ServerError):
         list(backend.list(""))
     with pytest.raises(errors.ServerError):

@@ -171,11 +171,13 @@ class Client:
 
     # ---- running them ----
 
-    def run(self, jobs: Iterable[J], on_turn: Callable[[int], None] | None = None) -> Generator[J, None, None]:
-        """Yields jobs as they end, failed ones with their `error`; see Driver.run."""
+    def run(self, jobs: Iterable[J | None], on_turn: Callable[[int], None] | None = None) -> Generator[J, None, None]:
+        """Yields jobs as they end, failed ones with their `error`; `jobs` may yield None. See Driver.run."""
         return cast("Generator[J, None, None]", Driver(self.remote, self.options, on_turn).run(jobs))
 
-    async def arun(self, jobs: Iterable[J], on_turn: Callable[[int], None] | None = None) -> AsyncGenerator[J, None]:
+    async def arun(
+        self, jobs: Iterable[J | None], on_turn: Callable[[int], None] | None = None
+    ) -> AsyncGenerator[J, None]:
         """`run` for a coroutine; to be used in `contextlib.aclosing`. See Driver.arun.
 
         Raises:

@@ -7,12 +7,16 @@ import time
 from collections import deque
 from collections.abc import Iterator
 
+from fastdatastore.engine.admission import LOOK_AGAIN
 from fastdatastore.engine.appetite import Appetite
 from fastdatastore.engine.driver.room import Room
 from fastdatastore.engine.job import Job
 from fastdatastore.engine.planes.local import local as _native
 from fastdatastore.engine.request import Request
 from fastdatastore.engine.uploads import left_behind
+
+# A source that has no job at the moment is asked again after so long, then twice as long, up to LOOK_AGAIN.
+_FIRST_NAP = 0.001
 
 
 class Agenda:
@@ -27,8 +31,10 @@ class Agenda:
         self._queue = queue
         self._appetite = appetite
         self._room = room
-        self._source: Iterator[Job] = iter(())
+        self._source: Iterator[Job | None] = iter(())
         self._exhausted = True
+        self._is_dry = False  # the source has no job at the moment: it is asked again in the next turn
+        self._nap = 0.0
         self._open: deque[Job] = deque()  # may have requests to send
         self._ready: deque[Request] = deque()  # retries that are due, and what was not admitted yet
         self._later: list[tuple[float, int, Request]] = []
@@ -44,12 +50,13 @@ class Agenda:
 
     # ---- what to send ----
 
-    def draw_from(self, source: Iterator[Job]) -> None:
-        """Where jobs come from, when no request is left to send."""
+    def draw_from(self, source: Iterator[Job | None]) -> None:
+        """Where jobs come from, when no request is left to send. None: there is no job at the moment."""
         self._source, self._exhausted = source, False
 
     def wake(self, now: float) -> None:
-        """Retries that are due by now are ready."""
+        """A new turn: retries that are due by now are ready, and the source may have jobs again."""
+        self._is_dry = False
         while self._later and self._later[0][0] <= now:
             self._ready.append(heapq.heappop(self._later)[2])
 
@@ -62,11 +69,17 @@ class Agenda:
         if self._ready:
             return self._ready.popleft()
         request = self._next_of_open(has_others) if self._open else None
-        while request is None and not (self._exhausted or self._appetite.is_sated or self._room.is_starved):
-            job = next(self._source, None)
-            if job is None:
+        while request is None and self._may_draw:
+            try:
+                job = next(self._source)
+            except StopIteration:
                 self._exhausted = True
                 break
+            if job is None:
+                self._is_dry = True
+                self._nap = min(2 * self._nap or _FIRST_NAP, LOOK_AGAIN)
+                break
+            self._nap = 0.0
             job.began = now
             self.started.add(job)
             self._open.append(job)
@@ -76,6 +89,10 @@ class Agenda:
             if request is not None and request.operation == "CreateMultipartUpload":
                 self._appetite.on_begun(job, job.size or None)
         return request
+
+    @property
+    def _may_draw(self) -> bool:
+        return not (self._exhausted or self._is_dry or self._appetite.is_sated or self._room.is_starved)
 
     def _next_of_open(self, has_others: bool) -> Request | None:
         while self._open:
@@ -124,6 +141,11 @@ class Agenda:
     def due(self) -> float | None:
         """When the next retry is."""
         return self._later[0][0] if self._later else None
+
+    @property
+    def nap(self) -> float | None:
+        """Seconds after which a source that had no job should be asked again; None: it had one."""
+        return self._nap if self._is_dry else None
 
     # ---- the life of a job ----
 
@@ -176,6 +198,7 @@ class Agenda:
         if not self._ended:
             return None
         job = self._ended.popleft()
+        self._nap = 0.0  # it may be what the source waits for
         job.release()
         return job
 

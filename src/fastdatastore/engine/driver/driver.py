@@ -85,12 +85,14 @@ class Driver:
         """
         return self._queue.moved
 
-    def run(self, jobs: Iterable[Job]) -> Generator[Job, None, None]:
+    def run(self, jobs: Iterable[Job | None]) -> Generator[Job, None, None]:
         """Yields each job when it is done or has failed (job.error), in the order in which they end.
 
-        Jobs are drawn from `jobs` as there is room, so it may be endless. When the caller stops early (or is
-        interrupted) what is on the way is cancelled, uploads are aborted, and all memory is let go. A caller whom an
-        error stops throws it in here: then there is time for all aborts.
+        Jobs are drawn from `jobs` as there is room, so it may be endless. It may yield None, "none at the moment": what
+        is on the way goes on, and it is asked again after some milliseconds, or when something has ended.
+
+        When the caller stops early (or is interrupted) what is on the way is cancelled, uploads are aborted, and all
+        memory is let go. A caller whom an error stops throws it in here: then there is time for all aborts.
         """
         self._begin(jobs)
         try:
@@ -107,7 +109,7 @@ class Driver:
         finally:
             self._farewell()
 
-    async def arun(self, jobs: Iterable[Job]) -> AsyncGenerator[Job, None]:
+    async def arun(self, jobs: Iterable[Job | None]) -> AsyncGenerator[Job, None]:
         """`run` for a coroutine: waits by the running event loop. To be used in `contextlib.aclosing`.
 
         A turn between two waits is short; the longest things in it are reads and writes of files, of a part each.
@@ -143,7 +145,7 @@ class Driver:
 
     # ---- a turn ----
 
-    def _begin(self, jobs: Iterable[Job]) -> None:
+    def _begin(self, jobs: Iterable[Job | None]) -> None:
         source = iter(jobs)
         self._admission.join()
         self._agenda.draw_from(source)
@@ -158,6 +160,13 @@ class Driver:
             self._on_turn(self.moved)
 
     def _patience(self) -> float:
+        """Seconds until the next turn; -1.0 when only reports can bring news."""
+        patience = self._until_there_is_work()
+        if self._on_turn is None or (patience < 0 and not len(self._queue)):
+            return patience
+        return WATCH_SECONDS if patience < 0 else min(patience, WATCH_SECONDS)
+
+    def _until_there_is_work(self) -> float:
         """Seconds until a request may go out; -1.0 when only reports can bring news."""
         if self._agenda.has_ended:
             return 0.0
@@ -169,8 +178,8 @@ class Driver:
         dues = list(self._laggards.dues())
         if (due := self._agenda.due) is not None:
             dues.append(due)
-        if self._on_turn is not None and len(self._queue):
-            dues.append(now + WATCH_SECONDS)
+        if (nap := self._agenda.nap) is not None:
+            dues.append(now + nap)
         return max(0.0, min(dues) - now) if dues else -1.0
 
     def _receive(self, patience: float) -> None:

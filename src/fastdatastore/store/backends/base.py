@@ -21,6 +21,10 @@ A write that failed may have stored its object all the same
     (the reply was lost, the directory could not be flushed): whole, never a part of it. After an error either is to be
     reckoned with, and a repeated write without a condition settles it. A repeated *conditional* write may find its own
     earlier object: then it is told Modified. Within one call a back end finds that out by itself, and tells of success.
+Nothing at the moment
+    The iterables of read and write may yield None: whoever fills them waits for something else, such as a thread that
+    hashes. What is on the way goes on, and they are asked again when an item has come back or after some milliseconds.
+    They never block, because then all else would wait for them too.
 One failure stops no other
     read and write hand back every item exactly once, with its `error` if it failed. What the caller's own iterable
     raises ends the call.
@@ -29,10 +33,10 @@ Clocks
     compared with each other and with now(), never with this machine's time. They are exact to a second, no more, and an
     object may bear the time at which its write began.
 Threads
-    All methods may be called by several threads and processes at once. Callers' iterables and `place` run in the thread
-    that draws from the result. Who stops drawing early closes it (contextlib.closing): what is on the way is called
-    off, and no buffer is touched any more. What was being written then is as after a write that failed; a server may
-    store what it has received even a little later.
+    All methods may be called by several threads and processes at once. Callers' iterables, `place` and `watch` run in
+    the thread that draws from the result. Who stops drawing early closes it (contextlib.closing): what is on the way is
+    called off, and no buffer is touched any more. What was being written then is as after a write that failed; a server
+    may store what it has received even a little later.
 """
 
 from __future__ import annotations
@@ -59,8 +63,25 @@ class _Existence(Enum):
 
 
 UNKNOWN: Final = _Existence.UNKNOWN
-Size: TypeAlias = int | Literal[_Existence.UNKNOWN] | None
-"""Bytes of an object; None: there is none; UNKNOWN: who asks may not know (a credential that may only write)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An object that is there.
+
+    Attributes:
+        size: Bytes.
+        modified: When it was stored, by the back end's own clock; 0.0 where that cannot be known.
+        age: Seconds since then, by the same clock; infinite where that cannot be known.
+    """
+
+    size: int
+    modified: float
+    age: float
+
+
+Existence: TypeAlias = Found | Literal[_Existence.UNKNOWN] | None
+"""None: there is no object; UNKNOWN: who asks may not know (a credential that may only write)."""
 
 
 @dataclass(eq=False, slots=True)
@@ -122,23 +143,36 @@ class Entry:
 
 R = TypeVar("R", bound=Read)
 W = TypeVar("W", bound=Write)
+Watch: TypeAlias = Callable[[], None] | None
 
 
 class Backend(Protocol):
     """See the contract at the top of this file."""
 
-    def sizes(self, names: Iterable[str]) -> Generator[tuple[str, Size], None, None]:
-        """How large each object is, if it is there: in any order, many asked at once.
+    def found(self, names: Iterable[str], watch: Watch = None) -> Generator[tuple[str, Existence], None, None]:
+        """What is there under each name: in any order, many asked at once.
+
+        Args:
+            watch: As for read.
 
         Raises:
             InvalidKey: A name that is none. FastDatastoreError: The back end cannot be asked.
         """
 
-    def read(self, requests: Iterable[R]) -> Generator[R, None, None]:
-        """Reads objects, drawn from `requests` as there is room; each comes back when it has ended."""
+    def read(self, requests: Iterable[R | None], watch: Watch = None) -> Generator[R, None, None]:
+        """Reads objects, drawn from `requests` as there is room; each comes back when it has ended.
 
-    def write(self, items: Iterable[W]) -> Generator[W, None, None]:
-        """Stores objects, drawn from `items` as there is room; each comes back when it has ended."""
+        Args:
+            watch: Is called at least ten times a second while the caller waits for the next one; what it raises ends
+                the call.
+        """
+
+    def write(self, items: Iterable[W | None], watch: Watch = None) -> Generator[W, None, None]:
+        """Stores objects, drawn from `items` as there is room; each comes back when it has ended.
+
+        Args:
+            watch: As for read.
+        """
 
     def list(self, prefix: str) -> Generator[Entry, None, None]:
         """All objects whose names begin with `prefix`, in any order; it is "" or ends in "/".
@@ -146,14 +180,14 @@ class Backend(Protocol):
         What is stored or deleted meanwhile may be among them or not. What has no valid name is left out.
 
         Raises:
-            InvalidKey, FastDatastoreError: As for sizes.
+            InvalidKey, FastDatastoreError: As for found.
         """
 
     def delete(self, names: Iterable[str]) -> None:
         """Deletes objects; that one is not there is no error.
 
         Raises:
-            InvalidKey, FastDatastoreError: As for sizes; others of the names may have been deleted.
+            InvalidKey, FastDatastoreError: As for found; others of the names may have been deleted.
         """
 
     def now(self) -> float:

@@ -20,9 +20,11 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import math
 import os
 import secrets
 import stat
+import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -34,9 +36,11 @@ from fastdatastore.engine.files import disk_error
 from fastdatastore.store.backends.base import (
     UNKNOWN,
     Entry,
+    Existence,
+    Found,
     R,
-    Size,
     W,
+    Watch,
     Write,
     check_name,
     check_prefix,
@@ -101,11 +105,14 @@ class LocalBackend:
 
     # ---- reading ----
 
-    def sizes(self, names: Iterable[str]) -> Generator[tuple[str, Size], None, None]:
+    def found(self, names: Iterable[str], watch: Watch = None) -> Generator[tuple[str, Existence], None, None]:
+        clock = _Clock(self)
         for name in names:
             path = self._path(name)
+            if watch is not None:
+                watch()
             try:
-                found = path.stat()
+                there = path.stat()
             except _ABSENT:
                 yield name, None
             except PermissionError:
@@ -113,10 +120,10 @@ class LocalBackend:
             except OSError as error:
                 raise _unreadable(error, path) from error
             else:
-                yield name, found.st_size if stat.S_ISREG(found.st_mode) else None
+                yield name, clock.found(there) if stat.S_ISREG(there.st_mode) else None
 
-    def read(self, requests: Iterable[R]) -> Generator[R, None, None]:
-        return overlapped(requests, self._begin_read, _THREADS)
+    def read(self, requests: Iterable[R | None], watch: Watch = None) -> Generator[R, None, None]:
+        return overlapped(requests, self._begin_read, _THREADS, watch)
 
     def _begin_read(self, item: R) -> Callable[[], None] | None:
         try:
@@ -186,8 +193,8 @@ class LocalBackend:
 
     # ---- writing ----
 
-    def write(self, items: Iterable[W]) -> Generator[W, None, None]:
-        return overlapped(items, self._begin_write, _THREADS)
+    def write(self, items: Iterable[W | None], watch: Watch = None) -> Generator[W, None, None]:
+        return overlapped(items, self._begin_write, _THREADS, watch)
 
     def _begin_write(self, item: W) -> Callable[[], None] | None:
         def rest() -> None:
@@ -320,6 +327,23 @@ class LocalBackend:
                 temporary.unlink(missing_ok=True)
         except OSError as error:
             raise disk_error(error, self.root, 0) from error
+
+
+class _Clock:
+    """The file system's, asked once: to ask takes a file."""
+
+    def __init__(self, backend: LocalBackend) -> None:
+        self._backend = backend
+        self._ahead: float | None = None  # of this machine's monotonic clock
+
+    def found(self, there: os.stat_result) -> Found:
+        """Its age is infinite where nothing can be written, and so nothing depends on it."""
+        if self._ahead is None:
+            try:
+                self._ahead = self._backend.now() - time.monotonic()
+            except errors.FastDatastoreError:
+                self._ahead = math.inf
+        return Found(there.st_size, there.st_mtime, max(0.0, time.monotonic() + self._ahead - there.st_mtime))
 
 
 def _moved(move: Callable[[int, list[memoryview], int], int], fd: int, views: Iterable[memoryview]) -> int:

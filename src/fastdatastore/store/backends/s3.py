@@ -9,7 +9,8 @@ for objects of one request. On one that ignores them, a writer who comes between
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator
+import math
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing
 from email.utils import parsedate_to_datetime
 from typing import TypeVar
@@ -27,10 +28,12 @@ from fastdatastore.engine.request import Request
 from fastdatastore.store.backends.base import (
     UNKNOWN,
     Entry,
+    Existence,
+    Found,
     R,
     Read,
-    Size,
     W,
+    Watch,
     Write,
     check_name,
     check_prefix,
@@ -69,14 +72,14 @@ class S3Backend:
 
     # ---- reading ----
 
-    def sizes(self, names: Iterable[str]) -> Generator[tuple[str, Size], None, None]:
+    def found(self, names: Iterable[str], watch: Watch = None) -> Generator[tuple[str, Existence], None, None]:
         jobs = (ExistenceJob(self.bucket, self._key(name)) for name in names)
-        with closing(self.client.run(jobs)) as ended:
+        with closing(self.client.run(jobs, _on_turn(watch))) as ended:
             for job in ended:
-                yield self._name(job.key), _size_of(job)
+                yield self._name(job.key), _found(job)
 
-    def read(self, requests: Iterable[R]) -> Generator[R, None, None]:
-        return self._each(requests, self._get, _has_read)
+    def read(self, requests: Iterable[R | None], watch: Watch = None) -> Generator[R, None, None]:
+        return self._each(requests, self._get, _has_read, watch)
 
     def _get(self, item: Read) -> Job:
         return self.client.get_block(self.bucket, self._key(item.name), item.place)
@@ -94,8 +97,8 @@ class S3Backend:
 
     # ---- writing ----
 
-    def write(self, items: Iterable[W]) -> Generator[W, None, None]:
-        return self._each(items, self._put, _has_written)
+    def write(self, items: Iterable[W | None], watch: Watch = None) -> Generator[W, None, None]:
+        return self._each(items, self._put, _has_written, watch)
 
     def _put(self, item: Write) -> Job:
         conditional = item.if_none_match or item.if_match is not None
@@ -124,24 +127,26 @@ class S3Backend:
     def now(self) -> float:
         """By the Date of a reply."""
         job = self.client.run_one(ExistenceJob(self.bucket, self.prefix + "store.json"))
-        date = job.headers.get("date", "")
-        try:
-            return parsedate_to_datetime(date).timestamp()
-        except ValueError:
+        now = _time(job.headers, "date")
+        if now is None:
             raise errors.ProtocolError(
-                f"the server's reply has the Date {date!r}, which is no time",
+                f"the server's reply has the Date {job.headers.get('date', '')!r}, which is no time",
                 operation="HeadObject",
                 bucket=self.bucket,
-            ) from None
+            )
+        return now
 
     def _each(
-        self, items: Iterable[T], job_of: Callable[[T], Job], note: Callable[[T, Job], None]
+        self, items: Iterable[T | None], job_of: Callable[[T], Job], note: Callable[[T, Job], None], watch: Watch
     ) -> Generator[T, None, None]:
         """Runs a job for each item, drawn as there is room; yields the item when the job has ended."""
         on_the_way: dict[Job, T] = {}
 
-        def jobs() -> Iterator[Job]:
+        def jobs() -> Iterator[Job | None]:
             for item in items:
+                if item is None:
+                    yield None
+                    continue
                 try:
                     job = job_of(item)
                 except errors.FastDatastoreError as error:
@@ -149,7 +154,7 @@ class S3Backend:
                 on_the_way[job] = item
                 yield job
 
-        with closing(self.client.run(jobs())) as ended:
+        with closing(self.client.run(jobs(), _on_turn(watch))) as ended:
             for job in ended:
                 item = on_the_way.pop(job)
                 note(item, job)
@@ -167,12 +172,26 @@ class _Refused(Job):
         raise self._why
 
 
-def _size_of(job: ExistenceJob) -> Size:
-    if isinstance(job.error, errors.NotFound):
+def _on_turn(watch: Watch) -> Callable[[int], None] | None:
+    return None if watch is None else lambda moved: watch()
+
+
+def _found(job: ExistenceJob) -> Existence:
+    if isinstance(job.error, errors.NotFound) or job.status == 404:
         return None
     if job.error is not None:
         raise job.error
-    return {404: None, 403: UNKNOWN}.get(job.status, job.size)
+    if job.status == 403:
+        return UNKNOWN
+    stored, now = _time(job.headers, "last-modified"), _time(job.headers, "date")
+    return Found(job.size, stored or 0.0, math.inf if stored is None or now is None else max(0.0, now - stored))
+
+
+def _time(headers: Mapping[str, str], name: str) -> float | None:
+    try:
+        return parsedate_to_datetime(headers.get(name, "")).timestamp()
+    except (ValueError, OverflowError):
+        return None
 
 
 def _has_read(item: Read, job: Job) -> None:

@@ -1,0 +1,1 @@
+"""Collection of garbage that loses nothing, whoever else writes: see docs/guarantees.md."""
