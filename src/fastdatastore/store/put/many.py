@@ -7,8 +7,8 @@ from contextlib import closing
 
 from fastdatastore.config import Settings
 from fastdatastore.store.backends.base import Backend
-from fastdatastore.store.cancel import Cancel
-from fastdatastore.store.collection.lease import NEVER, Lease
+from fastdatastore.store.cancel import NEVER, Cancel
+from fastdatastore.store.collection.lease import Lease
 from fastdatastore.store.compression import Compression, Setting, rates_of
 from fastdatastore.store.put.pipeline import Pipeline
 from fastdatastore.store.workers import Workers

@@ -42,45 +42,6 @@ class Serialized:
     buffers: list[BufferSpec]
 
 
-class Sink(Protocol):
-    """Takes the buffers of an object while they are made. What a method raises ends the serializing."""
-
-    def piece(self, view: memoryview) -> None:
-        """The next stretch of a pickle, of memory that nobody else needs; all pieces come before all other buffers."""
-        ...
-
-    def buffer(self, spec: BufferSpec) -> None:
-        """The next one of the others."""
-        ...
-
-    def restart(self) -> None:
-        """All that came so far is not of the object: it is begun anew."""
-        ...
-
-
-class Collected:
-    """A sink that keeps all."""
-
-    def __init__(self) -> None:
-        self._pieces: list[BufferSpec] = []
-        self._others: list[BufferSpec] = []
-
-    def piece(self, view: memoryview) -> None:
-        self._pieces.append(BufferSpec(view))
-
-    def buffer(self, spec: BufferSpec) -> None:
-        self._others.append(spec)
-
-    def restart(self) -> None:
-        self._pieces.clear()
-        self._others.clear()
-
-    @property
-    def buffers(self) -> list[BufferSpec]:
-        """In the order in which they are stored."""
-        return [*self._pieces, *self._others]
-
-
 @dataclass(frozen=True, slots=True)
 class Description:
     """What a person wants to know of an object without loading it.
@@ -119,6 +80,45 @@ class Describes(Protocol):
             KeyError, IndexError, TypeError, ValueError: As for Serializer.load().
         """
         ...
+
+
+class Sink(Protocol):
+    """Takes the buffers of an object while they are made. What a method raises ends the serializing."""
+
+    def piece(self, view: memoryview) -> None:
+        """The next stretch of a pickle, of memory that nobody else needs; all pieces come before all other buffers."""
+        ...
+
+    def buffer(self, spec: BufferSpec) -> None:
+        """The next one of the others."""
+        ...
+
+    def restart(self) -> None:
+        """All that came so far is not of the object: it is begun anew."""
+        ...
+
+
+class Collected:
+    """A sink that keeps all."""
+
+    def __init__(self) -> None:
+        self._pieces: list[BufferSpec] = []
+        self._others: list[BufferSpec] = []
+
+    def piece(self, view: memoryview) -> None:
+        self._pieces.append(BufferSpec(view))
+
+    def buffer(self, spec: BufferSpec) -> None:
+        self._others.append(spec)
+
+    def restart(self) -> None:
+        self._pieces.clear()
+        self._others.clear()
+
+    @property
+    def buffers(self) -> list[BufferSpec]:
+        """In the order in which they are stored."""
+        return [*self._pieces, *self._others]
 
 
 class Serializer(Protocol):
