@@ -186,11 +186,15 @@ class Backend(Protocol):
             InvalidKey, FastDatastoreError: As for found.
         """
 
-    def delete(self, names: Iterable[str], watch: Watch = None) -> None:
+    def delete(self, names: Iterable[str], watch: Watch = None) -> bool:
         """Deletes objects; that one is not there is no error.
 
         Args:
             watch: As for read.
+
+        Returns:
+            Whether that is all that will come of it. False: a request had to be sent again, and its first sending may
+            still be on the way to a server, which then deletes what has been written meanwhile.
 
         Raises:
             InvalidKey, FastDatastoreError: As for found; others of the names may have been deleted.

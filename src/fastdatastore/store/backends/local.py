@@ -305,7 +305,7 @@ class LocalBackend:
         finally:
             os.close(fd)
 
-    def delete(self, names: Iterable[str], watch: Watch = None) -> None:
+    def delete(self, names: Iterable[str], watch: Watch = None) -> bool:
         for name in names:
             _look(watch)
             path = self._path(name)
@@ -317,6 +317,7 @@ class LocalBackend:
                 raise errors.LocalFileError(
                     f"cannot delete {path}: {error.strerror}; check the permissions of its directory"
                 ) from error
+        return True
 
     def now(self, watch: Watch = None) -> float:
         _look(watch)

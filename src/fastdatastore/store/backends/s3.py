@@ -106,8 +106,9 @@ class S3Backend:
         condition = Condition(item.if_match or "") if conditional else None
         return self.client.put_block(self.bucket, self._key(item.name), item.pieces, condition=condition)
 
-    def delete(self, names: Iterable[str], watch: Watch = None) -> None:
+    def delete(self, names: Iterable[str], watch: Watch = None) -> bool:
         count = 0
+        is_all = True
         failures: list[errors.S3Error] = []
 
         def keys() -> Iterator[str]:
@@ -118,12 +119,14 @@ class S3Backend:
 
         with closing(self.client.run(deletions(self.bucket, keys()), _on_turn(watch))) as ended:
             for job in ended:
+                is_all = is_all and job.attempts == 1
                 if isinstance(job, DeleteManyJob) and job.failures:
                     failures += job.failures
                 elif job.error is not None:
                     raise job.error
         if failures:
             raise failure_of(failures, count)
+        return is_all
 
     def now(self, watch: Watch = None) -> float:
         """By the Date of a reply."""

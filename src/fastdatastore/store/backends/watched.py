@@ -33,8 +33,8 @@ class Watched:
     def list(self, prefix: str, watch: Watch = None) -> Generator[Entry, None, None]:
         return self._backend.list(prefix, self._both(watch))
 
-    def delete(self, names: Iterable[str], watch: Watch = None) -> None:
-        self._backend.delete(names, self._both(watch))
+    def delete(self, names: Iterable[str], watch: Watch = None) -> bool:
+        return self._backend.delete(names, self._both(watch))
 
     def now(self, watch: Watch = None) -> float:
         return self._backend.now(self._both(watch))
