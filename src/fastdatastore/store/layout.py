@@ -13,8 +13,9 @@ from fastdatastore.store.placement import MAX_ALIGN, StoredBuffer, is_align, pla
 
 # Buffers of this size and more have a segment of their own; smaller ones share the first.
 OWN_SEGMENT_FROM = 1 << 20
-# A segment is cut so many longest chunks at a time: what is gathered for it is bounded, and hashing can begin early.
+# A segment is cut so many longest chunks at a time, so that hashing can begin early; fewer, where they are gathered.
 _WINDOW_CHUNKS = 4
+_GATHERED_CHUNKS = 2
 
 
 class Source(Protocol):
@@ -62,13 +63,14 @@ class Segment:
 
     def cut(self, chunking: Chunking = FDS_1) -> Iterator[int]:
         """The lengths of its chunks, in order, looking at some of them at a time."""
+        most = (_WINDOW_CHUNKS if len(self.views) == 1 else _GATHERED_CHUNKS) * chunking.maximum
         position = 0
         while position < self.length:
             rest = self.length - position
             if rest <= chunking.minimum:
                 yield rest
                 return
-            window = self.read(position, min(rest, _WINDOW_CHUNKS * chunking.maximum))
+            window = self.read(position, min(rest, most))
             start = 0
             for length in cut(window, self.item, chunking):
                 # The end of the window is no end of the segment: a chunk that may reach it waits for the next one.

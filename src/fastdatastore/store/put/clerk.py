@@ -77,25 +77,29 @@ class Clerk:
             while not self._inquiries.empty():
                 batch.append(self._inquiries.get())
             inquiries = [each for each in batch if each is not None]
-            try:
-                self._answer(inquiries)
-            except Exception as error:
-                for each in inquiries:
-                    each.error = error
+            self._try(self._see_to, [each for each in inquiries if each.spare or each.confirm])
+            self._try(self._look, [each for each in inquiries if each.look and each.error is None])
             for each in inquiries:
                 each.then(each)
             if len(inquiries) < len(batch):
                 return
 
-    def _answer(self, inquiries: list[Inquiry]) -> None:
-        if spared := [name for each in inquiries if each.spare for name in each.names]:
-            self._hold.spare(spared)
+    def _try(self, act: Callable[[list[Inquiry]], None], inquiries: list[Inquiry]) -> None:
+        try:
+            if inquiries:
+                act(inquiries)
+        except Exception as error:
+            for each in inquiries:
+                each.error = error
+
+    def _see_to(self, inquiries: list[Inquiry]) -> None:
+        self._hold.spare([name for each in inquiries if each.spare for name in each.names])
         if any(each.confirm for each in inquiries):
             self._hold.confirm()
-        wanted = dict.fromkeys(name for each in inquiries if each.look for name in each.names)
-        if wanted:
-            with contextlib.closing(self._backend.found(wanted, self._stop.check)) as found:
-                answers = dict(found)
-            for each in inquiries:
-                if each.look:
-                    each.answers = {name: answers[name] for name in each.names}
+
+    def _look(self, inquiries: list[Inquiry]) -> None:
+        names = dict.fromkeys(name for each in inquiries for name in each.names)
+        with contextlib.closing(self._backend.found(names, self._stop.check)) as found:
+            answers = dict(found)
+        for each in inquiries:
+            each.answers = {name: answers[name] for name in each.names}
