@@ -7,6 +7,7 @@ A row: the command, the exit code, a pattern of what it prints to stdout, and a 
 from __future__ import annotations
 
 import io
+import json
 import os
 import pickle
 import re
@@ -142,6 +143,11 @@ ROWS = [
     ("fds gc {s} --grace 5m", 2, "", "grace must be at least"),
     ("fds gc {s} --grace x", 2, "", "--grace must be like"),
     ("fds gc {s} --older-than 3d", 2, "", "--older-than is for --untagged"),
+    ("fds verify {s}", 0, r"good: 4 artifacts \(.*\), 1 chunk \(3.81 MiB\), 1 tag; garbage: 0 chunks \(0 B\)", ""),
+    ("fds verify {s} numbers {raw}", 0, r"good: 2 artifacts \(3.81 MiB\), 1 chunk \(3.81 MiB\)", ""),
+    ("fds verify {s} --json", 0, r'{"artifacts": {"count": 4, .*', ""),
+    (f"fds verify {{s}} {NOWHERE}", 1, f"artifact {NOWHERE}: missing: there is no such artifact", "1 of what was"),
+    ("fds verify {s} gone", 1, "", "there is no tag 'gone'"),
 ]
 
 
@@ -156,7 +162,7 @@ def test(shell: Shell, command: str, code: int, out: str, err: str) -> None:
 def test_artifact_alone_says_what_there_is(shell: Shell) -> None:
     code, out, err = shell("fds")
     assert code == 2
-    assert all(verb in out + err for verb in ("put", "get", "ls", "stat", "tag", "rm", "gc"))
+    assert all(verb in out + err for verb in ("put", "get", "ls", "stat", "tag", "rm", "verify", "gc"))
 
 
 # ---- files and objects ----
@@ -236,6 +242,12 @@ def test_a_damaged_artifact_is_found_and_not_written(shell: Shell) -> None:
     assert (code, out) == (1, "")
     assert "is damaged" in err
     assert not (shell.directory / "out.npy").exists()
+    code, out, err = shell("fds verify {s}")
+    assert code == 1
+    assert shell.names["array"] in out + err
+    code, out, _ = shell("fds verify {s} --json")
+    assert code == 1
+    assert shell.names["array"] in {json.loads(line).get("ref") for line in out.splitlines()}
 
 
 def test_what_a_writer_says_cannot_steer_the_terminal() -> None:
@@ -266,6 +278,6 @@ def test_a_store_in_a_bucket(
     assert ref_of(shell, "fds put {s} array.npy --as npy --tag again") == shell.names["array"]
     assert shell("fds get {s} again out.npy") == (0, "", "")
     assert (np.load(tmp_path / "here/out.npy") == ARRAY).all()
-    for command in ("fds ls -l {s}", "fds stat {s} again", "fds gc {s}", "fds rm {s} {raw}"):
+    for command in ("fds ls -l {s}", "fds stat {s} again", "fds verify {s}", "fds gc {s}", "fds rm {s} {raw}"):
         assert shell(command)[0] == 0, command
     assert shell("fds stat {s} {raw}")[0] == 1

@@ -1,4 +1,4 @@
-"""The objects of the golden store, tests/store/golden/store-1: one for each thing that the format and serializers can do.
+"""The objects of the golden store, golden/store-1: one for each thing that the format and the serializers can do.
 
 `python -m tests.store.golden_objects DIRECTORY` writes such a store. That was done once, by the release that first had
 format 1; every later release must read what was written then, and give the same refs.
@@ -44,7 +44,7 @@ def objects() -> dict[str, Any]:
         "raw/empty": b"",
         "raw/bytes": b"some bytes\x00\xff",
         "raw/bytearray": bytearray(b"abc"),
-        "raw/memoryview": memoryview(np.arange(6, dtype="<u2").reshape(2, 3)),
+        "raw/memoryview": np.arange(6, dtype="<u2").reshape(2, 3).data,
         "raw/noise": NOISE[:30_000],
         "raw/zeros of several chunks": bytes(37 * MIB),
         "numpy/scalar": np.array(7.5),

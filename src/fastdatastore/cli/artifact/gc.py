@@ -74,9 +74,9 @@ def text(report: GcReport) -> str:
     """What a person likes to read."""
     lines = ["nothing was changed; this is what a run would do"] if report.dry_run else []
     lines += [
-        f"kept       {_amount(report.artifacts, 'artifact')}, {_amount(report.chunks, 'chunk')}",
-        f"deleted    {_amount(report.deleted_artifacts, 'artifact')}, {_amount(report.deleted_chunks, 'chunk')}",
-        f"condemned  {_amount(report.condemned, 'object')}",
+        f"kept       {amount(report.artifacts, 'artifact')}, {amount(report.chunks, 'chunk')}",
+        f"deleted    {amount(report.deleted_artifacts, 'artifact')}, {amount(report.deleted_chunks, 'chunk')}",
+        f"condemned  {amount(report.condemned, 'object')}",
     ]
     if report.due_in is not None:
         lines.append(f"a run in {_duration(report.due_in)} deletes what is condemned, if it is garbage still")
@@ -85,10 +85,11 @@ def text(report: GcReport) -> str:
     return "\n".join(lines)
 
 
-def _amount(amount: Amount, what: str) -> str:
+def amount(what: Amount, name: str) -> str:
+    """Such as "2 chunks (3.5 MiB)"."""
     from fastdatastore.bench.sizes import format_size
 
-    return f"{amount.count:,} {what}{'' if amount.count == 1 else 's'} ({format_size(amount.size)})"
+    return f"{what.count:,} {name}{'' if what.count == 1 else 's'} ({format_size(what.size)})"
 
 
 def _duration(seconds: float) -> str:
