@@ -80,7 +80,7 @@ ROWS = [
     ("fds put {s} a.bin", 0, REF, ""),
     ("fds put {s} a.bin b.bin", 0, f"{REF}\n{REF}", ""),
     ("fds put {s} a.bin --json", 0, f'{{"source": "a.bin", "ref": "{REF}", "size": 6}}', ""),
-    ("fds put {s} a.bin --tag x/y --json", 0, r'.*"tag": "x/y"}', ""),
+    ("fds put {s} a.bin --tag x/y --json", 0, r'.*"tag": "x/y", .*}', ""),
     ("fds put {s} b.bin --no-compression", 0, REF, ""),
     ("fds put {s} gone.bin", 1, "", "there is no file gone.bin"),
     ("fds put {s} directory", 1, "", "cannot read directory: Is a directory"),

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from fastdatastore.cli.artifact.stores import add_store, open_store
+from fastdatastore.cli.artifact.stores import add_store, open_store, saying
 from fastdatastore.cli.commands import CannotRun
 from fastdatastore.cli.connection import Verbs, add_verb
 from fastdatastore.cli.sweep import parse_age
@@ -48,11 +47,8 @@ def _run(options: argparse.Namespace) -> int:
     age = None if options.older_than is None else parse_age(options.older_than)
     from fastdatastore.cli.transfers import write_line
     from fastdatastore.errors import ConfigurationError
-    from fastdatastore.progress.line import LiveLine
-    from fastdatastore.progress.terminal import Terminal
 
-    line = LiveLine(Terminal.of(sys.stderr))
-    with open_store(options) as store:
+    with open_store(options) as store, saying() as say:
         try:
             report = store.gc(
                 grace=grace,
@@ -60,12 +56,10 @@ def _run(options: argparse.Namespace) -> int:
                 older_than=age,
                 exclusive=options.exclusive,
                 dry_run=options.dry_run,
-                progress=line.say,
+                progress=say,
             )
         except ConfigurationError as error:
             raise CannotRun(str(error)) from None
-        finally:
-            line.clear()
     write_line(json.dumps(asdict(report)) if options.json else text(report))
     return 0
 

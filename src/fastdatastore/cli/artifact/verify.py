@@ -9,7 +9,7 @@ from collections.abc import Generator
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from fastdatastore.cli.artifact.stores import add_store, open_store, ref_of
+from fastdatastore.cli.artifact.stores import add_store, open_store, ref_of, saying
 from fastdatastore.cli.connection import Verbs, add_verb
 
 if TYPE_CHECKING:
@@ -39,28 +39,22 @@ def add_to(verbs: Verbs[Any]) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     from fastdatastore.cli.transfers import write_line
-    from fastdatastore.progress.line import LiveLine
-    from fastdatastore.progress.terminal import Terminal
 
-    line = LiveLine(Terminal.of(sys.stderr))
-    found = 0
+    found: list[str] = []
     verified: Verified | None = None
 
     def findings(source: Generator[Finding, None, Verified]) -> Generator[Finding, None, None]:
         nonlocal verified
         verified = yield from source
 
-    with open_store(options) as store:
+    with open_store(options) as store, saying() as say:
         refs = [ref_of(store, name) for name in options.artifacts] or None
-        try:
-            for finding in findings(store.verify(refs, progress=line.say)):
-                found += 1
-                line.clear()
-                write_line(json.dumps(asdict(finding)) if options.json else str(finding))
-        finally:
-            line.clear()
+        for finding in findings(store.verify(refs, progress=say)):
+            found.append(json.dumps(asdict(finding)) if options.json else str(finding))
+    for line in found:
+        write_line(line)
     if found:
-        print(f"fds: {found:,} of what was looked at is damaged or missing", file=sys.stderr)
+        print(f"fds: {len(found):,} of what was looked at is damaged or missing", file=sys.stderr)
         return 1
     assert verified is not None
     write_line(json.dumps(asdict(verified)) if options.json else text(verified, is_whole=refs is None))
