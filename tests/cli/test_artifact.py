@@ -23,7 +23,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from fastdatastore import ArtifactStore
-from fastdatastore.cli.artifact.stat import printable, table
+from fastdatastore.cli.artifact.stat import table
+from fastdatastore.cli.artifact.stores import printable
 from fastdatastore.cli.main import main
 from fastdatastore.store.stat import ArtifactStat
 from fastdatastore.testing.servers import RunningServer
@@ -254,7 +255,15 @@ def test_what_a_writer_says_cannot_steer_the_terminal() -> None:
     evil = "\x1b]0;gotcha\x07\n\u202e"
     assert printable(evil) == r"\x1b]0;gotcha\x07\n\u202e"
     stat = ArtifactStat(NOWHERE, evil, "arrow", (1, 1), None, ((evil, evil),), 1, 1, 1, 1, 0, {"raw": 1}, False, None)
-    assert "\x1b" not in table(stat, [])
+    assert "\x1b" not in table(stat, [evil])
+
+
+def test_a_tag_cannot_steer_the_terminal(shell: Shell) -> None:
+    shell.store.tag("a\u202e\x9b31m", shell.names["raw"])
+    for command in ("fds tag {s}", "fds ls {s}", "fds stat {s} {raw}"):
+        code, out, _ = shell(command)
+        assert code == 0
+        assert r"a\u202e\x9b31m" in out
 
 
 # ---- a bucket ----

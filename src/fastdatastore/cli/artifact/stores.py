@@ -56,6 +56,11 @@ def ref_of(store: ArtifactStore, name: str) -> str:
     return store.resolve(name)
 
 
+def printable(text: str) -> str:
+    """What whoever writes to the store has chosen, such as tags and columns: nothing of it may steer the terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 @contextmanager
 def saying(what: str = "") -> Iterator[Callable[[str], None]]:
     """Shows on the terminal what is being done; gives what says the next step."""
