@@ -255,6 +255,10 @@ class IntegrityError(S3Error):
     hint = "try again; if it lasts, the object or the path to it is damaged"
 
 
+class StoreNotFound(FastDatastoreError):
+    """There is no artifact store at this place: nothing was ever put there."""
+
+
 class FormatError(FastDatastoreError):
     """Stored bytes break the store's format (docs/format.md), or are of a version that this release cannot read.
 
@@ -285,6 +289,10 @@ class FormatError(FastDatastoreError):
 
     def __str__(self) -> str:
         return f"{self.place}: {self.reason}. What to do: {self.hint}."
+
+
+class ArtifactTooLarge(FastDatastoreError):
+    """An artifact has more bytes than its reader is ready to take memory for; nothing of it was read."""
 
 
 class CorruptArtifact(FastDatastoreError):

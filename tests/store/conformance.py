@@ -265,6 +265,12 @@ class BackendConformance:
             list(backend.write([Write("b", (LARGE,))], stop))
         with pytest.raises(InterruptedError):
             list(backend.found(["a"], stop))
+        with pytest.raises(InterruptedError):
+            list(backend.list("", stop))
+        with pytest.raises(InterruptedError):
+            backend.delete(["a"], stop)
+        with pytest.raises(InterruptedError):
+            backend.now(stop)
 
     def test_a_watcher_is_called_while_nothing_ends(self, backend: Backend) -> None:
         calls: list[None] = []

@@ -10,14 +10,17 @@ import weakref
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import EllipsisType
+from typing import Any, TypedDict, Unpack
 
 from fastdatastore.auth.credentials import CredentialProvider, configured_endpoint
+from fastdatastore.auth.customer_key import CustomerKey
 from fastdatastore.auth.endpoint import EndpointConfig
 from fastdatastore.auth.roles import AssumedRole
 from fastdatastore.auth.takeover import ClientCredentials, endpoint_of
 from fastdatastore.config import Settings
 from fastdatastore.engine.client import Client
+from fastdatastore.engine.options import NO_OPTIONS
 from fastdatastore.errors import ConfigurationError
 from fastdatastore.s3 import metaflow_settings
 
@@ -32,6 +35,60 @@ _KEPT = 16
 # What takes no botocore client to understand.
 _PLAIN_PARAMS = {"endpoint_url", "region_name", "verify"}
 _KEYS = {"aws_access_key_id", "aws_secret_access_key", "aws_session_token"}
+
+
+class Connection(TypedDict, total=False):
+    """What a user may say of a connection: the arguments of these names of S3, where they are explained."""
+
+    encryption: str | EllipsisType | None
+    role: str | None
+    session_vars: Mapping[str, Any] | None
+    client_params: Mapping[str, Any] | None
+    external_client: Any
+    inject_failure_rate: int | None
+    kms_key_id: str | None
+    customer_key: bytes | str | None
+    storage_class: str | None
+    requester_pays: bool
+    expected_bucket_owner: str | None
+    endpoint_url: str | None
+    client: Client | None
+
+
+def open_client(**given: Unpack[Connection]) -> Client:
+    """The client that they ask for; what is not given Metaflow's configuration says, then AWS's.
+
+    Raises:
+        ConfigurationError: They ask for what cannot be, or contradict each other.
+    """
+    client, encryption, customer_key = given.get("client"), given.get("encryption", ...), given.get("customer_key")
+    options: dict[str, Any] = {
+        "kms_key_id": given.get("kms_key_id"),
+        "customer_key": None if customer_key is None else CustomerKey(customer_key),
+        "storage_class": given.get("storage_class"),
+        "requester_pays": given.get("requester_pays") or None,
+        "expected_bucket_owner": given.get("expected_bucket_owner"),
+    }
+    options = {name: value for name, value in options.items() if value is not None}
+    if client is None:
+        client = connect(
+            given.get("endpoint_url"),
+            given.get("role"),
+            given.get("session_vars"),
+            given.get("client_params"),
+            given.get("external_client"),
+            failure_rate(given.get("inject_failure_rate")),
+        )
+    if not isinstance(encryption, EllipsisType):
+        options["encryption"] = encryption
+    elif client.options == NO_OPTIONS and customer_key is None:
+        options["encryption"] = metaflow_settings.encryption()
+    return client.with_options(replace(client.options, **options))
+
+
+def failure_rate(given: int | None) -> int:
+    """Percent of requests that fail on purpose."""
+    return int(os.environ.get("METAFLOW_S3_TEST_RETRYABLE_FAILURES", 0)) if given is None else given
 
 
 def connect(

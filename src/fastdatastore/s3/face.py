@@ -6,15 +6,12 @@ import os
 import sys
 import warnings
 from collections.abc import Mapping
-from dataclasses import replace
 from types import EllipsisType
 from typing import Any, TypeVar
 
-from fastdatastore.auth.customer_key import CustomerKey
 from fastdatastore.engine.client import Client
-from fastdatastore.engine.options import NO_OPTIONS
 from fastdatastore.s3 import metaflow_settings
-from fastdatastore.s3.connections import connect
+from fastdatastore.s3.connections import failure_rate, open_client
 from fastdatastore.s3.context import Context
 from fastdatastore.s3.files import ResultFiles
 from fastdatastore.s3.roots import Root
@@ -58,24 +55,23 @@ class Face:
     ) -> None:
         if unknown:  # metaflow.S3 swallows them: what works there has to work here, but not in silence
             warnings.warn(f"S3 has no argument {', '.join(unknown)}: ignored", UserWarning, stacklevel=2)
-        if inject_failure_rate is None:
-            inject_failure_rate = int(os.environ.get("METAFLOW_S3_TEST_RETRYABLE_FAILURES", 0))
+        inject_failure_rate = failure_rate(inject_failure_rate)
         root = Root(root_of(run, bucket, prefix) if run else s3root or None)
-        given: dict[str, Any] = {
-            "kms_key_id": kms_key_id,
-            "customer_key": None if customer_key is None else CustomerKey(customer_key),
-            "storage_class": storage_class,
-            "requester_pays": requester_pays or None,
-            "expected_bucket_owner": expected_bucket_owner,
-        }
-        given = {name: value for name, value in given.items() if value is not None}
-        if client is None:
-            client = connect(endpoint_url, role, session_vars, client_params, external_client, inject_failure_rate)
-        if not isinstance(encryption, EllipsisType):
-            given["encryption"] = encryption
-        elif client.options == NO_OPTIONS and customer_key is None:
-            given["encryption"] = metaflow_settings.encryption()
-        self._client = client.with_options(replace(client.options, **given))
+        self._client = open_client(
+            encryption=encryption,
+            role=role,
+            session_vars=session_vars,
+            client_params=client_params,
+            external_client=external_client,
+            inject_failure_rate=inject_failure_rate,
+            kms_key_id=kms_key_id,
+            customer_key=customer_key,
+            storage_class=storage_class,
+            requester_pays=requester_pays,
+            expected_bucket_owner=expected_bucket_owner,
+            endpoint_url=endpoint_url,
+            client=client,
+        )
         self._files = ResultFiles(os.fspath(tmproot or metaflow_settings.temporary_directory()))
         self._context = Context(self._client, root, self._files)
         self._bucket, self._prefix = bucket, prefix

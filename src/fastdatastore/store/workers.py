@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
@@ -28,6 +29,7 @@ class Workers:
         self.count = count or cores()
         self._pool: ThreadPoolExecutor | None = None
         self._pid = os.getpid()
+        self._beginning = threading.Lock()
 
     def __repr__(self) -> str:
         return f"<Workers [{self.count} threads{'' if self._pool else ', not begun'}]>"
@@ -43,8 +45,15 @@ class Workers:
         if pool is not None and os.getpid() == self._pid:  # the threads are the parent's
             pool.shutdown(cancel_futures=True)
 
+    def check(self) -> None:
+        """Raises RuntimeError in a forked child, where work that the parent has given out never ends."""
+        if os.getpid() != self._pid:
+            raise RuntimeError("transfers cannot go on in a forked child; start new ones there")
+
     def submit(self, work: Callable[P, T], *args: P.args, **keywords: P.kwargs) -> Future[T]:
         """Has a thread do it."""
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(self.count, "fastdatastore-store")
+        self.check()
+        with self._beginning:
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(self.count, "fastdatastore-store")
         return self._pool.submit(work, *args, **keywords)

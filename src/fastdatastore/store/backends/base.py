@@ -174,24 +174,37 @@ class Backend(Protocol):
             watch: As for read.
         """
 
-    def list(self, prefix: str) -> Generator[Entry, None, None]:
+    def list(self, prefix: str, watch: Watch = None) -> Generator[Entry, None, None]:
         """All objects whose names begin with `prefix`, in any order; it is "" or ends in "/".
 
         What is stored or deleted meanwhile may be among them or not. What has no valid name is left out.
+
+        Args:
+            watch: As for read.
 
         Raises:
             InvalidKey, FastDatastoreError: As for found.
         """
 
-    def delete(self, names: Iterable[str]) -> None:
+    def delete(self, names: Iterable[str], watch: Watch = None) -> bool:
         """Deletes objects; that one is not there is no error.
+
+        Args:
+            watch: As for read.
+
+        Returns:
+            Whether that is all that will come of it. False: a request had to be sent again, and its first sending may
+            still be on the way to a server, which then deletes what has been written meanwhile.
 
         Raises:
             InvalidKey, FastDatastoreError: As for found; others of the names may have been deleted.
         """
 
-    def now(self) -> float:
+    def now(self, watch: Watch = None) -> float:
         """The time by the clock that stamps the objects.
+
+        Args:
+            watch: As for read.
 
         Raises:
             FastDatastoreError: The back end cannot be asked.

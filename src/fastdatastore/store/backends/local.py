@@ -109,8 +109,7 @@ class LocalBackend:
         clock = _Clock(self)
         for name in names:
             path = self._path(name)
-            if watch is not None:
-                watch()
+            _look(watch)
             try:
                 there = path.stat()
             except _ABSENT:
@@ -172,9 +171,10 @@ class LocalBackend:
         finally:
             os.close(fd)
 
-    def list(self, prefix: str) -> Generator[Entry, None, None]:
+    def list(self, prefix: str, watch: Watch = None) -> Generator[Entry, None, None]:
         pending = [check_prefix(prefix).rstrip("/")]
         while pending:
+            _look(watch)
             above = pending.pop()
             try:
                 with os.scandir(self.root / above) as found:
@@ -305,8 +305,9 @@ class LocalBackend:
         finally:
             os.close(fd)
 
-    def delete(self, names: Iterable[str]) -> None:
+    def delete(self, names: Iterable[str], watch: Watch = None) -> bool:
         for name in names:
+            _look(watch)
             path = self._path(name)
             try:
                 if path.is_file():  # nothing is made where there is no store
@@ -316,8 +317,10 @@ class LocalBackend:
                 raise errors.LocalFileError(
                     f"cannot delete {path}: {error.strerror}; check the permissions of its directory"
                 ) from error
+        return True
 
-    def now(self) -> float:
+    def now(self, watch: Watch = None) -> float:
+        _look(watch)
         try:
             fd, temporary = self._new_file()
             try:
@@ -344,6 +347,11 @@ class _Clock:
             except errors.FastDatastoreError:
                 self._ahead = math.inf
         return Found(there.st_size, there.st_mtime, max(0.0, time.monotonic() + self._ahead - there.st_mtime))
+
+
+def _look(watch: Watch) -> None:
+    if watch is not None:
+        watch()
 
 
 def _moved(move: Callable[[int, list[memoryview], int], int], fd: int, views: Iterable[memoryview]) -> int:

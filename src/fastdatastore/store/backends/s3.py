@@ -40,6 +40,7 @@ from fastdatastore.store.backends.base import (
     is_name,
 )
 
+J = TypeVar("J", bound=Job)
 T = TypeVar("T")
 
 
@@ -84,11 +85,11 @@ class S3Backend:
     def _get(self, item: Read) -> Job:
         return self.client.get_block(self.bucket, self._key(item.name), item.place)
 
-    def list(self, prefix: str) -> Generator[Entry, None, None]:
+    def list(self, prefix: str, watch: Watch = None) -> Generator[Entry, None, None]:
         above = self.prefix + check_prefix(prefix)
         page: str | None = ""
         while page is not None:
-            job = self.client.run_one(ListJob(self.bucket, above, recursive=True, page=page))
+            job = self._one(ListJob(self.bucket, above, recursive=True, page=page), watch)
             page = job.next_page
             for found in job.entries:
                 name = self._name(found.key)
@@ -105,8 +106,9 @@ class S3Backend:
         condition = Condition(item.if_match or "") if conditional else None
         return self.client.put_block(self.bucket, self._key(item.name), item.pieces, condition=condition)
 
-    def delete(self, names: Iterable[str]) -> None:
+    def delete(self, names: Iterable[str], watch: Watch = None) -> bool:
         count = 0
+        is_all = True
         failures: list[errors.S3Error] = []
 
         def keys() -> Iterator[str]:
@@ -115,18 +117,20 @@ class S3Backend:
                 count += 1
                 yield self._key(name)
 
-        with closing(self.client.run(deletions(self.bucket, keys()))) as ended:
+        with closing(self.client.run(deletions(self.bucket, keys()), _on_turn(watch))) as ended:
             for job in ended:
+                is_all = is_all and job.attempts == 1
                 if isinstance(job, DeleteManyJob) and job.failures:
                     failures += job.failures
                 elif job.error is not None:
                     raise job.error
         if failures:
             raise failure_of(failures, count)
+        return is_all
 
-    def now(self) -> float:
+    def now(self, watch: Watch = None) -> float:
         """By the Date of a reply."""
-        job = self.client.run_one(ExistenceJob(self.bucket, self.prefix + "store.json"))
+        job = self._one(ExistenceJob(self.bucket, self.prefix + "store.json"), watch)
         now = _time(job.headers, "date")
         if now is None:
             raise errors.ProtocolError(
@@ -135,6 +139,13 @@ class S3Backend:
                 bucket=self.bucket,
             )
         return now
+
+    def _one(self, job: J, watch: Watch) -> J:
+        with closing(self.client.run([job], _on_turn(watch))) as ended:
+            for each in ended:
+                if each.error is not None:
+                    raise each.error
+        return job
 
     def _each(
         self, items: Iterable[T | None], job_of: Callable[[T], Job], note: Callable[[T, Job], None], watch: Watch

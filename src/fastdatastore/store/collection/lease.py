@@ -12,17 +12,16 @@ import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Final, Self
+from typing import Self
 
 from fastdatastore.errors import FormatError, LeaseExpired, NotFound
 from fastdatastore.store.backends.base import Backend
-from fastdatastore.store.cancel import Cancel
+from fastdatastore.store.cancel import NEVER, Cancel
 from fastdatastore.store.collection import names, state
 from fastdatastore.store.collection.names import Names
 from fastdatastore.store.collection.state import Phase, Seen
 from fastdatastore.store.collection.timing import RENEW, SETTLED, STALE, SYSTEM, Clock
 
-NEVER: Final = Cancel()
 _POLL = 1.0
 _TICK = 0.1
 

@@ -45,6 +45,16 @@ def key_of(name: str) -> bytes:
     raise ValueError(f"{name!r} is no name of an artifact or a chunk")
 
 
+def artifact_key(digest: str) -> bytes:
+    """That of an artifact's manifest."""
+    return _ARTIFACT + bytes.fromhex(digest)
+
+
+def chunk_key(digest: bytes) -> bytes:
+    """That of a chunk."""
+    return _CHUNK + digest
+
+
 def name_of(key: bytes) -> str:
     """The name that a key stands for."""
     return _KINDS[key[:1]](key[1:].hex())

@@ -32,6 +32,9 @@ STALE: Final = SWEEP + CALL + LANDING + MARGIN
 # The same after the end of a sweep whose deletes have all been answered, if some had to be sent twice.
 SETTLED: Final = LANDING + MARGIN
 
+# What a run or a writer leaves behind that was killed, or lost against another one.
+LEFT_BEHIND: Final = 24 * HOUR
+
 # Untagged artifacts are never condemned younger, so that a put that finds one half as old need not ask the register.
 LEAST_AGE_UNTAGGED: Final = 24 * HOUR
 YOUNG: Final = LEAST_AGE_UNTAGGED / 2

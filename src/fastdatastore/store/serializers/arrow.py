@@ -6,10 +6,11 @@ Buffers: the types, those of the arrays, and last the schema, in Arrow's IPC enc
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from fastdatastore.store.serializers.arrow_tree import Reader, Writer
-from fastdatastore.store.serializers.base import BufferSpec, Header, Serialized, require
+from fastdatastore.store.serializers.base import BufferSpec, Description, Header, Serialized, require
 
 pa = require("pyarrow")
 
@@ -48,6 +49,13 @@ class Arrow:
         if len(schema) and loaded.num_rows != header["rows"]:
             raise ValueError(f"{loaded.num_rows} rows instead of {header['rows']}")
         return loaded
+
+    def describe(self, header: Header, lengths: Sequence[int], buffers: Sequence[memoryview | None]) -> Description:
+        schema = None
+        if buffers[-1] is not None:
+            fields = pa.ipc.read_schema(pa.py_buffer(buffers[-1]))
+            schema = tuple((field.name, str(field.type)) for field in fields)
+        return Description(f"pyarrow.{header['type']}", (header["rows"], len(header["columns"])), schema=schema)
 
 
 SERIALIZER = Arrow()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from fastdatastore.errors import ConfigurationError
 
@@ -41,6 +42,85 @@ class Serialized:
     buffers: list[BufferSpec]
 
 
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What a person wants to know of an object without loading it.
+
+    Attributes:
+        type: Qualified name of its type, such as "pandas.DataFrame".
+        shape: Of an array; of a table its rows and columns; else None.
+        dtype: Of an array; else None.
+        schema: Name and type of each column of a table; None for what is none, and where it is not known.
+    """
+
+    type: str
+    shape: tuple[int, ...] | None = None
+    dtype: str | None = None
+    schema: tuple[tuple[str, str], ...] | None = None
+
+    @property
+    def is_table(self) -> bool:
+        """It has rows and columns, each column with a type of its own."""
+        return self.shape is not None and len(self.shape) == 2 and self.dtype is None
+
+
+@runtime_checkable
+class Describes(Protocol):
+    """What a serializer may do beside: all of ours do, so that `stat` has something to show."""
+
+    def describe(self, header: Header, lengths: Sequence[int], buffers: Sequence[memoryview | None]) -> Description:
+        """What the object is.
+
+        Args:
+            header: As for Serializer.load().
+            lengths: Of all buffers, in bytes.
+            buffers: The small ones; None for those that nobody has read.
+
+        Raises:
+            KeyError, IndexError, TypeError, ValueError: As for Serializer.load().
+        """
+        ...
+
+
+class Sink(Protocol):
+    """Takes the buffers of an object while they are made. What a method raises ends the serializing."""
+
+    def piece(self, view: memoryview) -> None:
+        """The next stretch of a pickle, of memory that nobody else needs; all pieces come before all other buffers."""
+        ...
+
+    def buffer(self, spec: BufferSpec) -> None:
+        """The next one of the others."""
+        ...
+
+    def restart(self) -> None:
+        """All that came so far is not of the object: it is begun anew."""
+        ...
+
+
+class Collected:
+    """A sink that keeps all."""
+
+    def __init__(self) -> None:
+        self._pieces: list[BufferSpec] = []
+        self._others: list[BufferSpec] = []
+
+    def piece(self, view: memoryview) -> None:
+        self._pieces.append(BufferSpec(view))
+
+    def buffer(self, spec: BufferSpec) -> None:
+        self._others.append(spec)
+
+    def restart(self) -> None:
+        self._pieces.clear()
+        self._others.clear()
+
+    @property
+    def buffers(self) -> list[BufferSpec]:
+        """In the order in which they are stored."""
+        return [*self._pieces, *self._others]
+
+
 class Serializer(Protocol):
     """Turns objects of some types into bytes and back.
 
@@ -71,6 +151,8 @@ class Serializer(Protocol):
         """
         ...
 
+    # One that has a method `stream(obj, sink) -> Header` hands on its buffers by that, see Streaming.
+
     def load(self, version: int, header: Header, buffers: list[memoryview], *, readonly: bool) -> Any:
         """The object again, over the buffers themselves where it can be.
 
@@ -84,6 +166,14 @@ class Serializer(Protocol):
             KeyError, IndexError, TypeError, ValueError: The header does not fit the buffers; the registry makes a
                 FormatError of it.
         """
+        ...
+
+
+class Streaming(Serializer, Protocol):
+    """A serializer whose buffers need not all be in memory at once."""
+
+    def stream(self, obj: Any, sink: Sink) -> Header:
+        """As dump(), which gives the same header and buffers; may run in another thread than the caller's."""
         ...
 
 

@@ -10,9 +10,10 @@ Subclasses (masked, record, memory-mapped, matrix), arrays of objects or of dtyp
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
-from fastdatastore.store.serializers.base import BufferSpec, Header, Json, Serialized, bytes_of, require
+from fastdatastore.store.serializers.base import BufferSpec, Description, Header, Json, Serialized, bytes_of, require
 
 np = require("numpy")
 
@@ -39,6 +40,9 @@ class NumpyArray:
     def load(self, version: int, header: Header, buffers: list[memoryview], *, readonly: bool) -> Any:
         (buffer,) = buffers
         return over(buffer, decode_dtype(header["dtype"]), header["shape"], header["order"], readonly=readonly)
+
+    def describe(self, header: Header, lengths: Sequence[int], buffers: Sequence[memoryview | None]) -> Description:
+        return Description("numpy.ndarray", tuple(header["shape"]), str(decode_dtype(header["dtype"])))
 
 
 def memory_of(array: Any) -> tuple[str, memoryview]:

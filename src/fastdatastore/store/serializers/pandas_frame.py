@@ -21,11 +21,12 @@ that are not str, int, bool or None, `attrs`, subclasses.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from fastdatastore.store.serializers import numpy_array
 from fastdatastore.store.serializers.arrow_tree import Reader, Writer
-from fastdatastore.store.serializers.base import BufferSpec, Header, Json, Serialized, require
+from fastdatastore.store.serializers.base import BufferSpec, Description, Header, Json, Serialized, require
 
 pd = require("pandas")
 pa = require("pyarrow")
@@ -74,6 +75,19 @@ class PandasFrame:
         frame = pd.DataFrame(dict(enumerate(data)), index=index, copy=False)
         frame.columns = reader.index(header["columns"])
         return frame
+
+    def describe(self, header: Header, lengths: Sequence[int], buffers: Sequence[memoryview | None]) -> Description:
+        kind, data = f"pandas.{header['type']}", header["data"]
+        rows = _rows(header["index"], header["nodes"], lengths)
+        if header["type"] == "Series":
+            return Description(kind, (rows,), _dtype(data[0], None))
+        try:
+            reader = _FrameReader(header, [buffer or memoryview(b"") for buffer in buffers], readonly=True)
+            names = map(str, reader.index(header["columns"]))
+            schema = tuple(zip(names, (_dtype(column, reader) for column in data), strict=True))
+        except (LookupError, TypeError, ValueError):  # the names are in a buffer that was not read
+            schema = None
+        return Description(kind, (rows, len(data)), schema=schema)
 
 
 def _series(values: Any, index: Any) -> Any:
@@ -135,6 +149,31 @@ def _is_text(values: Any) -> bool:
     return True
 
 
+def _rows(index: Json, nodes: Json, lengths: Sequence[int]) -> int:
+    """How many an index has, or a column."""
+    if "range" in index:
+        return len(range(*index["range"]))
+    if "column" in index:
+        return _rows(index["column"], nodes, lengths)
+    if "chunks" in index:
+        return sum(nodes[chunk][1] for chunk in index["chunks"])
+    if "codes" in index:
+        codes = index["codes"]
+        return _rows(codes[0] if isinstance(codes, list) else codes, nodes, lengths)
+    return int(lengths[index["array"]] // numpy_array.decode_dtype(index["dtype"]).itemsize)
+
+
+def _dtype(column: Json, reader: _FrameReader | None) -> str:
+    """As pandas names it; of Arrow's only as far as it is known without a reader."""
+    if "codes" in column:
+        return "category"
+    if "chunks" in column:
+        if column["dtype"] != "arrow" or reader is None:
+            return str(column["dtype"])
+        return f"{reader.arrow_type(column['kind'])}[pyarrow]"
+    return str(column.get("masked") or numpy_array.decode_dtype(column["dtype"]))
+
+
 class _FrameWriter:
     def __init__(self) -> None:
         self.arrays: list[BufferSpec] = []
@@ -185,6 +224,9 @@ class _FrameReader:
         self._arrays = buffers[:count]
         self._arrow = Reader(header["nodes"], buffers[count:])
         self._readonly = readonly
+
+    def arrow_type(self, number: int) -> Any:
+        return self._arrow.types[number]
 
     def index(self, index: Json) -> Any:
         if "range" in index:

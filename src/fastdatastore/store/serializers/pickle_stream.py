@@ -8,10 +8,11 @@ go by value, by cloudpickle if it is installed.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from fastdatastore.store.serializers import pickling
-from fastdatastore.store.serializers.base import BufferSpec, Header, Serialized
+from fastdatastore.store.serializers.base import Collected, Description, Header, Serialized, Sink
 
 
 class PickleStream:
@@ -23,12 +24,20 @@ class PickleStream:
         return True
 
     def dump(self, obj: Any) -> Serialized:
-        pieces = pickling.dump(obj, protocol=4)
-        return Serialized(self.id, self.version, pickling.header_of(obj), [BufferSpec(piece) for piece in pieces])
+        collected = Collected()
+        header = self.stream(obj, collected)
+        return Serialized(self.id, self.version, header, collected.buffers)
+
+    def stream(self, obj: Any, sink: Sink) -> Header:
+        pickling.dump(obj, 4, sink)
+        return pickling.header_of(obj)
 
     def load(self, version: int, header: Header, buffers: list[memoryview], *, readonly: bool) -> Any:
         """Nothing of a pickle can be read-only."""
         return pickling.load(buffers)
+
+    def describe(self, header: Header, lengths: Sequence[int], buffers: Sequence[memoryview | None]) -> Description:
+        return Description(str(header["type"]))
 
 
 SERIALIZER = PickleStream()

@@ -7,10 +7,11 @@ module, native) and "shape". One buffer.
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from typing import Any
 
 from fastdatastore.errors import SerializationError
-from fastdatastore.store.serializers.base import BufferSpec, Header, Serialized, bytes_of
+from fastdatastore.store.serializers.base import BufferSpec, Description, Header, Serialized, bytes_of
 
 # What memoryview.cast() knows, but for "P" and "n", whose sizes are a machine's own.
 _FORMATS = frozenset("cbB?hHiIlLqQefd")
@@ -50,6 +51,11 @@ class Raw:
             raise ValueError(f"type {kind!r}")
         view = buffer.toreadonly() if readonly else buffer
         return _cast(view, header["format"], header["shape"])
+
+    def describe(self, header: Header, lengths: Sequence[int], buffers: Sequence[memoryview | None]) -> Description:
+        if header["type"] != "memoryview":
+            return Description(str(header["type"]))
+        return Description("memoryview", tuple(header["shape"]), header["format"])
 
 
 def _cast(view: Any, form: str, shape: list[int]) -> Any:

@@ -12,14 +12,20 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from typing import Any, cast
 
-from fastdatastore.errors import FastDatastoreError, FormatError, SerializationError, UntrustedPickle
-from fastdatastore.store.serializers.base import Header, Serialized, Serializer
+from fastdatastore.errors import (
+    ConfigurationError,
+    FastDatastoreError,
+    FormatError,
+    SerializationError,
+    UntrustedPickle,
+)
+from fastdatastore.store.serializers.base import Describes, Description, Header, Serialized, Serializer, Sink, Streaming
 
 GROUP = "fastdatastore.serializers"
 
@@ -76,10 +82,22 @@ def dump(obj: object) -> Serialized:
     Raises:
         SerializationError: None does, or a part of the object cannot be serialized.
     """
-    for serializer in _candidates():
-        if serializer.accepts(obj):
-            return serializer.dump(obj)
-    raise SerializationError(f"no serializer takes a {type(obj).__qualname__}; store something made of it instead")
+    return _taker(obj).dump(obj)
+
+
+def stream(obj: object, sink: Sink) -> tuple[str, int, Header]:
+    """Serializer, version and header of the object, whose buffers the sink gets while they are made.
+
+    Raises:
+        SerializationError: As for dump.
+    """
+    serializer = _taker(obj)
+    if hasattr(serializer, "stream"):
+        return serializer.id, serializer.version, cast(Streaming, serializer).stream(obj, sink)
+    dumped = serializer.dump(obj)
+    for spec in dumped.buffers:
+        sink.buffer(spec)
+    return dumped.serializer, dumped.version, dumped.header
 
 
 def load(
@@ -104,6 +122,23 @@ def load(
         UntrustedPickle: Loading could run code, and `allow_pickle` is false.
         SerializationError: Code that a pickle names is not here.
     """
+    reader = reader_of(serializer, version, allow_pickle=allow_pickle)
+    try:
+        return reader.load(version, header, buffers, readonly=readonly)
+    except FastDatastoreError:
+        raise
+    except (LookupError, TypeError, ValueError, OverflowError) as error:
+        if reader.uses_pickle:  # out of the code that was pickled
+            raise
+        raise _misfit(serializer, version, error) from error
+
+
+def reader_of(serializer: str, version: int, *, allow_pickle: bool = True) -> Serializer:
+    """What loads such an artifact: to be asked before its bytes are fetched.
+
+    Raises:
+        FormatError, UntrustedPickle: As for load().
+    """
     reader = _named(serializer, version)
     if version > reader.version:
         raise FormatError(
@@ -116,19 +151,39 @@ def load(
             f"this artifact was pickled (serializer {serializer!r}), so that loading it can run code of its writer's "
             "choice; nothing was run. If you trust whoever can write to this store, allow it with allow_pickle=True"
         )
+    return reader
+
+
+def describe(
+    serializer: str, version: int, header: Header, lengths: Sequence[int], buffers: Sequence[memoryview | None]
+) -> Description:
+    """What an object is, as far as its serializer can tell here.
+
+    Args:
+        serializer, version, header: As dumped.
+        lengths: Of all buffers, in bytes.
+        buffers: The small ones; None for those that nobody has read.
+
+    Raises:
+        FormatError: The header does not fit.
+    """
     try:
-        return reader.load(version, header, buffers, readonly=readonly)
-    except FastDatastoreError:
-        raise
+        reader = reader_of(serializer, version)
+    except (ConfigurationError, FormatError):  # a library or a package is not here
+        return Description(f"(by the serializer {serializer})")
+    if not isinstance(reader, Describes):
+        return Description(f"(by the serializer {serializer})")
+    try:
+        return reader.describe(header, lengths, buffers)
     except (LookupError, TypeError, ValueError, OverflowError) as error:
-        if reader.uses_pickle:  # out of the code that was pickled
-            raise
-        raise FormatError(
-            f"its header (serializer {serializer!r} version {version}) does not fit its buffers: "
-            f"{type(error).__name__}: {error}",
-            place=_PLACE,
-            hint="put it again: it was damaged before it was stored, or made to deceive",
-        ) from error
+        raise _misfit(serializer, version, error) from error
+
+
+def _taker(obj: object) -> Serializer:
+    for serializer in _candidates():
+        if serializer.accepts(obj):
+            return serializer
+    raise SerializationError(f"no serializer takes a {type(obj).__qualname__}; store something made of it instead")
 
 
 def _candidates() -> Iterator[Serializer]:
@@ -140,6 +195,15 @@ def _candidates() -> Iterator[Serializer]:
     for builtin in PICKLES:
         if builtin.can_dump():
             yield builtin.serializer()
+
+
+def _misfit(serializer: str, version: int, error: Exception) -> FormatError:
+    return FormatError(
+        f"its header (serializer {serializer!r} version {version}) does not fit its buffers: "
+        f"{type(error).__name__}: {error}",
+        place=_PLACE,
+        hint="put it again: it was damaged before it was stored, or made to deceive",
+    )
 
 
 def _is_ours(serializer: str) -> bool:

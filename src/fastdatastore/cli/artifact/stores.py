@@ -1,0 +1,59 @@
+"""The store that a command names, and the artifacts in it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING, Any
+
+from fastdatastore.cli.commands import CannotRun
+from fastdatastore.cli.connection import connect
+
+if TYPE_CHECKING:
+    from fastdatastore.store.store import ArtifactStore
+
+_CONNECTION = {"endpoint_url": "--endpoint-url", "region": "--region", "profile": "--profile"}
+
+
+def add_store(parser: argparse.ArgumentParser) -> None:
+    """The argument that names it."""
+    parser.add_argument("store", metavar="STORE", help="s3://BUCKET/PREFIX or file:///DIRECTORY")
+
+
+def open_store(options: argparse.Namespace, **how: Any) -> ArtifactStore:
+    """The store that a verb's options name.
+
+    Raises:
+        CannotRun: They name none.
+    """
+    from fastdatastore.errors import ConfigurationError
+    from fastdatastore.store.store import ArtifactStore
+
+    url: str = options.store
+    if url.lower().startswith("s3://"):
+        how["client"] = connect(options)
+    elif said := [flag for name, flag in _CONNECTION.items() if getattr(options, name)]:
+        raise CannotRun(f"{', '.join(said)}: for s3:// URLs; {url!r} is none")
+    try:
+        return ArtifactStore(url, **how)
+    except ConfigurationError as error:
+        raise CannotRun(str(error)) from None
+
+
+def ref_of(store: ArtifactStore, name: str) -> str:
+    """The ref that a user means by a ref or a tag.
+
+    Raises:
+        InvalidRef, TagNotFound, InvalidKey: It is neither.
+    """
+    from fastdatastore.store import ref
+
+    if name.startswith(ref.PREFIX):
+        ref.digest_of(name)
+        return name
+    return store.resolve(name)
+
+
+def complain(subject: str, error: Exception) -> None:
+    """Says on stderr what has failed; a command that does several things goes on."""
+    print(f"fds: {subject}: {error}", file=sys.stderr, flush=True)
