@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
 import pickle
 import random
@@ -24,14 +25,18 @@ NOWHERE = "b3:" + "0" * 64
 
 
 def run(opened: Open, work: Callable[[AsyncArtifactStore], Awaitable[None]]) -> None:
-    """In an event loop of its own; nothing may go on afterwards."""
+    """In an event loop of its own, which must not hear of errors; nothing may go on afterwards."""
+    heard: list[object] = []
 
     async def inner() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: heard.append(context))
         async with opened(AsyncArtifactStore) as store:
             await work(store)
             assert "calls under way: 0" in repr(store)
+        gc.collect()
 
     asyncio.run(inner())
+    assert heard == []
 
 
 class AsyncStores:
