@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import threading
 import time
@@ -171,10 +172,10 @@ async def _in_a_thread(work: Callable[..., T], *arguments: Any, cancel: Cancel |
 async def _ended(future: asyncio.Future[Any]) -> None:
     """Waits for its end, and be it cancelled itself meanwhile: that does not make it end any sooner."""
     while not future.done():
-        try:
+        with contextlib.suppress(asyncio.CancelledError):
             await asyncio.wait([future])
-        except asyncio.CancelledError:
-            continue
+    if not future.cancelled():
+        future.exception()  # nobody else will look at it, which asyncio would tell
 
 
 async def _drawn(work: Callable[..., Generator[T, None, object]], *arguments: Any) -> AsyncGenerator[T, None]:

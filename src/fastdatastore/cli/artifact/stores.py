@@ -14,6 +14,7 @@ from fastdatastore.cli.connection import connect
 if TYPE_CHECKING:
     from fastdatastore.store.store import ArtifactStore
 
+_LONGEST = 500
 _CONNECTION = {"endpoint_url": "--endpoint-url", "region": "--region", "profile": "--profile"}
 
 
@@ -58,7 +59,8 @@ def ref_of(store: ArtifactStore, name: str) -> str:
 
 def printable(text: str) -> str:
     """What whoever writes to the store has chosen, such as tags and columns: nothing of it may steer the terminal."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[:_LONGEST])
+    return shown if len(text) <= _LONGEST else f"{shown}…"
 
 
 @contextmanager
