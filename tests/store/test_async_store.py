@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
 import pickle
 import random
@@ -24,14 +25,18 @@ NOWHERE = "b3:" + "0" * 64
 
 
 def run(opened: Open, work: Callable[[AsyncArtifactStore], Awaitable[None]]) -> None:
-    """In an event loop of its own; nothing may go on afterwards."""
+    """In an event loop of its own, which must not hear of errors; nothing may go on afterwards."""
+    heard: list[object] = []
 
     async def inner() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: heard.append(context))
         async with opened(AsyncArtifactStore) as store:
             await work(store)
-            assert "0 calls under way" in repr(store)
+            assert "calls under way: 0" in repr(store)
+        gc.collect()
 
     asyncio.run(inner())
+    assert heard == []
 
 
 class AsyncStores:
@@ -50,6 +55,7 @@ class AsyncStores:
             assert await store.tags() == {"name": ref}
             assert (await store.stat(ref)).size == len(RANDOM)
             assert {entry.ref async for entry in store.list()} == {ref, prepared.ref, *refs}
+            assert [finding.ref async for finding in store.verify([ref, NOWHERE])] == [NOWHERE]
             with pytest.raises(errors.ArtifactTagged):
                 await store.delete(ref)
             await store.delete_tag("name")
@@ -132,7 +138,7 @@ def slow(tmp_path: Path) -> Iterator[Open]:
 
 
 async def under_way(store: AsyncArtifactStore) -> None:
-    while "1 calls under way" not in repr(store):
+    while "calls under way: 1" not in repr(store):
         await asyncio.sleep(0.01)
     await asyncio.sleep(0.2)
 
@@ -155,12 +161,30 @@ def test_a_verb_that_is_cancelled_leaves_nothing_going_on(slow: Open, verb: str)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert "0 calls under way" in repr(store)
+        assert "calls under way: 0" in repr(store)
         assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("fastdatastore-store")]
         assert await store.get(await store.put({"after": 1})) == {"after": 1}
 
     run(slow, work)
     assert threading.active_count() <= before + 1
+
+
+def test_a_verify_that_is_cancelled_leaves_nothing_going_on(slow: Open) -> None:
+    slow().put(RANDOM)
+
+    async def work(store: AsyncArtifactStore) -> None:
+        async def all_findings() -> None:
+            async for _ in store.verify():
+                pass
+
+        task = asyncio.ensure_future(all_findings())
+        await under_way(store)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert "calls under way: 0" in repr(store)
+
+    run(slow, work)
 
 
 def test_what_waits_for_a_thread_is_cancelled_at_once(tmp_path: Path) -> None:

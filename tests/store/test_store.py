@@ -199,7 +199,7 @@ class Stores:
         ref = store.put(1)
         store.close()
         assert "closed" in repr(store)
-        for call in (lambda: store.put(1), lambda: store.get(ref), lambda: store.prepare(1), store.list):
+        for call in (lambda: store.put(1), lambda: store.get(ref), lambda: store.prepare(1), store.list, store.verify):
             with pytest.raises(errors.ConfigurationError, match="closed"):
                 call()
 
@@ -265,6 +265,15 @@ class Stores:
         assert (small.type, small.inline, small.chunks) == ("dict", True, 1)
         assert (small.shape, small.schema, small.dtype) == (None, None, None)
 
+    def test_stat_tells_of_chunks_that_are_missing(self, store: ArtifactStore) -> None:
+        ref = store.put(FRAME)
+        store._backend.delete([entry.name for entry in store._backend.list("chunks/")])
+        found = store.stat(ref)
+        assert found.missing_chunks == found.unique_chunks >= 3
+        assert (found.type, found.shape, found.schema, found.codecs) == ("pandas.DataFrame", FRAME.shape, None, {})
+        with pytest.raises(errors.CorruptArtifact, match="missing"):
+            store.get(ref)
+
     def test_how_much_is_stored_is_what_is_stored(self, opened: Open) -> None:
         for compression, codec in (("none", "raw"), (1, "zstd")):
             store = opened(compression=compression)
@@ -282,18 +291,36 @@ class Stores:
         sizes = {entry.ref: entry.size for entry in store.list(details=True)}
         assert sizes[refs[2]] == 3
 
+    def test_verify_says_what_it_looked_at_and_what_is_missing(self, store: ArtifactStore) -> None:
+        ref, other = store.put_many([OBJECTS["an array"], RANDOM])
+        assert list(store.verify()) == []
+        assert list(store.verify([ref])) == []
+        (missing,) = store.verify([ref, NOWHERE])
+        assert (missing.ref, str(missing.fault)) == (NOWHERE, "missing")
+        with pytest.raises(errors.InvalidRef):
+            list(store.verify(["x"]))
+        steps: list[str] = []
+        looked: list[Any] = []
+
+        def drawn() -> Iterator[Any]:
+            looked.append((yield from store.verify([other], progress=steps.append)))
+
+        assert list(drawn()) == []
+        assert looked[0].artifacts.size == len(RANDOM)
+        assert steps
+
     # ---- shown, pickled, shared ----
 
     def test_it_shows_where_it_is_and_how_it_stands(self, store: ArtifactStore) -> None:
         assert store.url in repr(store)
-        assert "not looked at yet | 0 calls under way" in repr(store)
+        assert "not looked at yet | calls under way: 0" in repr(store)
         store.put(1)
-        assert re.search(r"\| id [0-9a-f]{32} \| 0 calls under way>$", repr(store))
+        assert re.search(r"\| id [0-9a-f]{32} \| calls under way: 0>$", repr(store))
         entries = store.list()
         next(entries)
-        assert "1 calls under way" in repr(store)
+        assert "calls under way: 1" in repr(store)
         entries.close()
-        assert "0 calls under way" in repr(store)
+        assert "calls under way: 0" in repr(store)
 
     def test_it_pickles_as_configuration(self, store: ArtifactStore, opened: Open) -> None:
         ref = store.put(FRAME)

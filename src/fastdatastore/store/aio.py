@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import threading
 import time
@@ -18,7 +19,8 @@ from fastdatastore.store.listing import ArtifactEntry
 from fastdatastore.store.put.outline import Prepared
 from fastdatastore.store.stat import ArtifactStat
 from fastdatastore.store.tags import ANY, Expected
-from fastdatastore.store.work import Work, check_prepared, several
+from fastdatastore.store.verify import Finding
+from fastdatastore.store.work import Step, Work, check_prepared, several
 
 T = TypeVar("T")
 
@@ -119,6 +121,13 @@ class AsyncArtifactStore(Work):
         self._check_open()
         return _drawn(self._list, details)
 
+    def verify(
+        self, refs: Iterable[str] | None = None, *, progress: Step | None = None
+    ) -> AsyncGenerator[Finding, None]:
+        """Reads artifacts and compares all their bytes, for `async for` as `list`; see ArtifactStore.verify."""
+        self._check_open()
+        return _drawn(self._verify, None if refs is None else [*several(refs, "verify")], progress)
+
     async def gc(
         self,
         *,
@@ -127,7 +136,7 @@ class AsyncArtifactStore(Work):
         older_than: float | timedelta | None = None,
         exclusive: bool = False,
         dry_run: bool = False,
-        progress: Callable[[str], None] | None = None,
+        progress: Step | None = None,
     ) -> GcReport:
         """Collects garbage; see ArtifactStore.gc."""
         return await _in_a_thread(self._gc, grace, untagged, older_than, exclusive, dry_run, progress)
@@ -163,13 +172,13 @@ async def _in_a_thread(work: Callable[..., T], *arguments: Any, cancel: Cancel |
 async def _ended(future: asyncio.Future[Any]) -> None:
     """Waits for its end, and be it cancelled itself meanwhile: that does not make it end any sooner."""
     while not future.done():
-        try:
+        with contextlib.suppress(asyncio.CancelledError):
             await asyncio.wait([future])
-        except asyncio.CancelledError:
-            continue
+    if not future.cancelled():
+        future.exception()  # nobody else will look at it, which asyncio would tell
 
 
-async def _drawn(work: Callable[..., Generator[T, None, None]], *arguments: Any) -> AsyncGenerator[T, None]:
+async def _drawn(work: Callable[..., Generator[T, None, object]], *arguments: Any) -> AsyncGenerator[T, None]:
     """What the generator `work(*arguments, cancel)` yields, which runs in threads."""
     cancel = Cancel()
     source = work(*arguments, cancel)

@@ -60,7 +60,7 @@ class Face:
     def __repr__(self) -> str:
         where = f"{self._url} at {self._client.remote.endpoint}" if self._client else self._url
         known = "not looked at yet" if self._parameters is None else f"id {self._parameters.id}"
-        state = "closed" if self._is_closed else f"{self._calls} calls under way"
+        state = "closed" if self._is_closed else f"calls under way: {self._calls}"
         return f"<{type(self).__name__} {where} | {known} | {state}>"
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 
 from fastdatastore.config import MIB
-from fastdatastore.errors import FastDatastoreError, FormatError
+from fastdatastore.errors import ArtifactTooLarge, CorruptArtifact, FastDatastoreError, FormatError
 from fastdatastore.store.backends.base import Backend
 from fastdatastore.store.cancel import Cancel
 from fastdatastore.store.get import fetch, read_manifests
@@ -17,8 +17,10 @@ from fastdatastore.store.placement import StoredBuffer
 from fastdatastore.store.serializers import registry
 from fastdatastore.store.serializers.base import Description
 
-# The names of a table's columns are in a small buffer beside the data; more than this is not fetched for them.
+# The names of a table's columns are in a small buffer beside the data. What is larger is not fetched for them, nor more
+# than this in all.
 _SMALL = 1 * MIB
+_MOST = 16 * MIB
 
 
 @dataclass(frozen=True)
@@ -64,8 +66,10 @@ def _describe(backend: Backend, ref: str, stored: StoredManifest, memory: int, c
     if not found.is_table or found.schema is not None:
         return found
     part, numbers = _small_part(stored)
-    with closing(fetch(backend, [(ref, part)], memory=memory, cancel=cancel)) as fetched:
+    with closing(fetch(backend, [(ref, part)], memory=memory, cancel=cancel, max_bytes=_MOST)) as fetched:
         for _, content in fetched:
+            if isinstance(content, ArtifactTooLarge | CorruptArtifact | FormatError):
+                return found
             if isinstance(content, Exception):
                 raise content
             for number, buffer in zip(numbers, content, strict=True):

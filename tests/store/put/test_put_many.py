@@ -6,6 +6,7 @@ import os
 import random
 import threading
 import tracemalloc
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from fastdatastore.store.digest import digest
 from fastdatastore.store.frame import Codec
 from fastdatastore.store.layout import lay_out
 from fastdatastore.store.manifest import Manifest
+from fastdatastore.store.put import serializing
 from fastdatastore.store.put.many import put_many
 from fastdatastore.store.put.outline import Prepared, prepare
 from fastdatastore.store.serializers import registry
@@ -116,6 +118,24 @@ def test_objects_of_all_kinds_in_one_call(backend: Backend) -> None:
     assert sorted(set(stored)) == sorted(artifacts(backend))
 
 
+@pytest.mark.parametrize("compression", ["auto", "none", 1])
+def test_the_least_memory_is_enough(backend: Backend, compression: Any) -> None:
+    objects = [make() for make in OBJECTS.values()]
+    assert put(backend, *objects, compression=compression, memory=1) == [prepare(obj).ref for obj in objects]
+    artifacts(backend)
+
+
+@pytest.mark.parametrize("name", ["a large array", "a large pickle", "a large pickle that ends in a lambda"])
+def test_what_is_too_large_to_be_hashed_ahead_goes_while_it_is_hashed(
+    backend: Backend, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serializing, "LEAD", 9 * MIB)
+    obj = OBJECTS[name]()
+    for _ in range(2):
+        assert put(backend, obj) == [prepare(obj).ref]
+    assert artifacts(backend) == [prepare(obj).ref]
+
+
 def test_what_is_prepared_can_be_committed_to_several_stores(tmp_path: Path) -> None:
     prepared = prepare({"large": NOISE, "words": WORDS})
     assert isinstance(prepared, Prepared)
@@ -191,6 +211,25 @@ def test_objects_are_drawn_as_there_is_room(backend: Backend) -> None:
     results.close()
     assert drawn < 70
     artifacts(backend)
+
+
+def test_an_object_is_let_go_when_it_is_stored(backend: Backend) -> None:
+    made: list[weakref.ref[Any]] = []
+    most = 0
+
+    def objects() -> Iterator[object]:
+        nonlocal most
+        for n in range(10):
+            obj = NOISE[: MIB + n].copy()
+            made.append(weakref.ref(obj))
+            yield obj
+            del obj
+            most = max(most, sum(each() is not None for each in made))
+
+    for _ in put_many(backend, objects(), lease=Lease(backend)):
+        pass
+    assert most < 10
+    assert not any(each() is not None for each in made)
 
 
 @pytest.mark.parametrize("obj", [NOISE, WORDS, [WORDS, Unpicklable()]], ids=["array", "pickle", "failure"])

@@ -97,7 +97,7 @@ class Chunks:
         while self._to_ask:
             pieces, self._to_ask = self._to_ask[:_MOST_ASKED], self._to_ask[_MOST_ASKED:]
             names = tuple(ref.chunk_name(piece.chunk.digest) for piece in pieces)
-            self._clerk.ask(Inquiry(names, partial(self._answered, pieces), spare=True))
+            self._clerk.ask(Inquiry(names, spare=True), partial(self._on_answer, pieces))
         while self._to_encode and self._encoding + len(self.ready) < 2 * self._workers.count + 2:
             piece = self._to_encode[0]
             if all(artifact.error is not None for artifact in self._waiting[piece.chunk.digest]):
@@ -112,20 +112,14 @@ class Chunks:
                 break
             self._to_encode.popleft()
 
-    # ---- in other threads ----
-
-    def _answered(self, pieces: list[Piece], inquiry: Inquiry) -> None:
-        self._post(partial(self._on_answer, pieces, inquiry))
-
     def _encode(self, piece: Piece) -> None:
+        """In a worker."""
         try:
             encoded = self._compression.encode(piece.read(), piece.segment.item, piece.sampling)
         except Exception as error:
             self._post(partial(self._on_encoded, piece, error))
         else:
             self._post(partial(self._on_encoded, piece, encoded))
-
-    # ---- and what becomes of it ----
 
     def _on_answer(self, pieces: list[Piece], inquiry: Inquiry) -> None:
         for piece, name in zip(pieces, inquiry.names, strict=True):

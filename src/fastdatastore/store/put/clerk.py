@@ -6,6 +6,7 @@ import contextlib
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from queue import Empty, SimpleQueue
 
 from fastdatastore.errors import FastDatastoreError
@@ -23,7 +24,6 @@ class Inquiry:
 
     Args:
         names: Of objects.
-        then: Gets it back, answered, in the clerk's thread.
         look: Whether they exist.
         spare: They are to stay; before it is asked whether they exist.
         confirm: All that was spared must still be.
@@ -34,7 +34,6 @@ class Inquiry:
     """
 
     names: tuple[str, ...]
-    then: Callable[[Inquiry], None]
     look: bool = True
     spare: bool = False
     confirm: bool = False
@@ -43,17 +42,27 @@ class Inquiry:
 
 
 class Clerk:
-    """Begins with the first inquiry; what has come in meanwhile is asked together."""
+    """Begins with the first inquiry; what has come in meanwhile is asked together.
 
-    def __init__(self, backend: Backend, hold: Hold, stop: Cancel) -> None:
+    Args:
+        post: Has the put's own thread call something.
+        stop: Once it is set, nothing more is asked.
+    """
+
+    def __init__(self, backend: Backend, hold: Hold, post: Callable[[Callable[[], None]], None], stop: Cancel) -> None:
         self._backend = backend
+        self._post = post
         self._hold = hold
         self._stop = stop
         self._inquiries: SimpleQueue[Inquiry | None] = SimpleQueue()
+        # Not the thread's: where it has caught errors, its frames live on until the garbage collector comes, and what
+        # waits for an answer has large objects in hand.
+        self._waiting: dict[Inquiry, Callable[[Inquiry], None]] = {}
         self._thread: threading.Thread | None = None
 
-    def ask(self, inquiry: Inquiry) -> None:
-        """Has it answered."""
+    def ask(self, inquiry: Inquiry, then: Callable[[Inquiry], None]) -> None:
+        """Has it answered; `then` gets it back, in the put's own thread."""
+        self._waiting[inquiry] = then
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="fastdatastore-clerk", daemon=True)
             self._thread.start()
@@ -80,13 +89,17 @@ class Clerk:
             self._try(self._see_to, [each for each in inquiries if each.spare or each.confirm])
             self._try(self._look, [each for each in inquiries if each.look and each.error is None])
             for each in inquiries:
-                each.then(each)
+                self._post(partial(self._deliver, each))
             if len(inquiries) < len(batch):
                 return
+
+    def _deliver(self, inquiry: Inquiry) -> None:
+        self._waiting.pop(inquiry)(inquiry)
 
     def _try(self, act: Callable[[list[Inquiry]], None], inquiries: list[Inquiry]) -> None:
         try:
             if inquiries:
+                self._stop.check()
                 act(inquiries)
         except Exception as error:
             for each in inquiries:

@@ -83,7 +83,8 @@ class Pipeline:
         stop: Cancel,
     ) -> None:
         self._backend = backend
-        self._objects = enumerate(objects)
+        self._objects = iter(objects)
+        self._drawn = 0
         self._compression = compression
         self._memory = memory
         self._cancel = cancel
@@ -92,7 +93,7 @@ class Pipeline:
         self._room = Room(memory)
         self._workers = workers
         self._serializing = Serializing(self._workers, self._room, self._posted.put, self)
-        self._clerk = Clerk(backend, hold, stop)
+        self._clerk = Clerk(backend, hold, self._posted.put, stop)
         self._chunks = Chunks(self._clerk, self._workers, self._room, compression, self._posted.put, self)
         self._meter = Meter(compression.rates)
         self._is_exhausted = False
@@ -144,6 +145,7 @@ class Pipeline:
     def _writes(self) -> Iterator[Sized | None]:
         while True:
             self._cancel.check()
+            self._workers.check()
             self._work_off(wait=0.0)
             if self._manifests or self._chunks.ready:
                 write: Sized = self._manifests.popleft() if self._manifests else self._chunks.ready.popleft()
@@ -176,14 +178,15 @@ class Pipeline:
         """Begins with the next object, if it is its turn."""
         if self._is_exhausted or self._is_serializing or self._unfinished >= _MOST_UNFINISHED:
             return False
-        if self._unfinished_bytes >= LEAD or self._inline_bytes >= self._memory // 2:
+        if self._unfinished_bytes >= LEAD or self._inline_bytes > self._memory // 2:
             return False
         try:
-            index, obj = next(self._objects)
+            obj = next(self._objects)
         except StopIteration:
             self._is_exhausted = True
             return True
-        artifact = Artifact(index)
+        artifact = Artifact(self._drawn)
+        self._drawn += 1
         self._unfinished += 1
         if isinstance(obj, Prepared):
             artifact.waiting += obj.pieces
@@ -267,11 +270,8 @@ class Pipeline:
             elif artifact.error is None:
                 then(artifact, inquiry)
 
-        def post_answer(inquiry: Inquiry) -> None:
-            self._posted.put(partial(on_answer, inquiry))
-
         names = (ref.artifact_name(ref.digest_of(_prepared(artifact).ref)),)
-        self._clerk.ask(Inquiry(names, post_answer, look=look, spare=spare, confirm=not look))
+        self._clerk.ask(Inquiry(names, look=look, spare=spare, confirm=not look), on_answer)
 
     def _open(self, artifact: Artifact) -> None:
         artifact.is_open = True

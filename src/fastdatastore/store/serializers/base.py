@@ -63,6 +63,18 @@ class Description:
         """It has rows and columns, each column with a type of its own."""
         return self.shape is not None and len(self.shape) == 2 and self.dtype is None
 
+    def checked(self) -> Description:
+        """Itself.
+
+        Raises:
+            ValueError: It is not of these types, because the header that it was made from is not.
+        """
+        is_shape = self.shape is None or all(type(length) is int and length >= 0 for length in self.shape)
+        texts = [self.type, self.dtype or "", *(text for column in self.schema or () for text in column)]
+        if not is_shape or not all(type(text) is str for text in texts):
+            raise ValueError(f"type {self.type!r}, shape {self.shape!r}, dtype {self.dtype!r}")
+        return self
+
 
 @runtime_checkable
 class Describes(Protocol):

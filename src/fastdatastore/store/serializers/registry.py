@@ -174,8 +174,8 @@ def describe(
     if not isinstance(reader, Describes):
         return Description(f"(by the serializer {serializer})")
     try:
-        return reader.describe(header, lengths, buffers)
-    except (LookupError, TypeError, ValueError, OverflowError) as error:
+        return reader.describe(header, lengths, buffers).checked()
+    except Exception as error:  # no code of the artifact's runs here, so it is the header in any case
         raise _misfit(serializer, version, error) from error
 
 
