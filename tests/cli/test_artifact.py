@@ -7,6 +7,7 @@ A row: the command, the exit code, a pattern of what it prints to stdout, and a 
 from __future__ import annotations
 
 import io
+import json
 import os
 import pickle
 import re
@@ -22,7 +23,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from fastdatastore import ArtifactStore
-from fastdatastore.cli.artifact.stat import printable, table
+from fastdatastore.cli.artifact.stat import table
+from fastdatastore.cli.artifact.stores import printable
 from fastdatastore.cli.main import main
 from fastdatastore.store.stat import ArtifactStat
 from fastdatastore.testing.servers import RunningServer
@@ -79,7 +81,7 @@ ROWS = [
     ("fds put {s} a.bin", 0, REF, ""),
     ("fds put {s} a.bin b.bin", 0, f"{REF}\n{REF}", ""),
     ("fds put {s} a.bin --json", 0, f'{{"source": "a.bin", "ref": "{REF}", "size": 6}}', ""),
-    ("fds put {s} a.bin --tag x/y --json", 0, r'.*"tag": "x/y"}', ""),
+    ("fds put {s} a.bin --tag x/y --json", 0, r'.*"tag": "x/y", .*}', ""),
     ("fds put {s} b.bin --no-compression", 0, REF, ""),
     ("fds put {s} gone.bin", 1, "", "there is no file gone.bin"),
     ("fds put {s} directory", 1, "", "cannot read directory: Is a directory"),
@@ -142,6 +144,11 @@ ROWS = [
     ("fds gc {s} --grace 5m", 2, "", "grace must be at least"),
     ("fds gc {s} --grace x", 2, "", "--grace must be like"),
     ("fds gc {s} --older-than 3d", 2, "", "--older-than is for --untagged"),
+    ("fds verify {s}", 0, r"good: 4 artifacts \(.*\), 1 chunk \(3.81 MiB\), 1 tag; garbage: 0 chunks \(0 B\)", ""),
+    ("fds verify {s} numbers {raw}", 0, r"good: 2 artifacts \(3.81 MiB\), 1 chunk \(3.81 MiB\)", ""),
+    ("fds verify {s} --json", 0, r'{"artifacts": {"count": 4, .*', ""),
+    (f"fds verify {{s}} {NOWHERE}", 1, f"artifact {NOWHERE}: missing: there is no such artifact", "1 of what was"),
+    ("fds verify {s} gone", 1, "", "there is no tag 'gone'"),
 ]
 
 
@@ -156,7 +163,7 @@ def test(shell: Shell, command: str, code: int, out: str, err: str) -> None:
 def test_artifact_alone_says_what_there_is(shell: Shell) -> None:
     code, out, err = shell("fds")
     assert code == 2
-    assert all(verb in out + err for verb in ("put", "get", "ls", "stat", "tag", "rm", "gc"))
+    assert all(verb in out + err for verb in ("put", "get", "ls", "stat", "tag", "rm", "verify", "gc"))
 
 
 # ---- files and objects ----
@@ -236,13 +243,27 @@ def test_a_damaged_artifact_is_found_and_not_written(shell: Shell) -> None:
     assert (code, out) == (1, "")
     assert "is damaged" in err
     assert not (shell.directory / "out.npy").exists()
+    code, out, err = shell("fds verify {s}")
+    assert code == 1
+    assert shell.names["array"] in out + err
+    code, out, _ = shell("fds verify {s} --json")
+    assert code == 1
+    assert shell.names["array"] in {json.loads(line).get("ref") for line in out.splitlines()}
 
 
 def test_what_a_writer_says_cannot_steer_the_terminal() -> None:
     evil = "\x1b]0;gotcha\x07\n\u202e"
     assert printable(evil) == r"\x1b]0;gotcha\x07\n\u202e"
     stat = ArtifactStat(NOWHERE, evil, "arrow", (1, 1), None, ((evil, evil),), 1, 1, 1, 1, 0, {"raw": 1}, False, None)
-    assert "\x1b" not in table(stat, [])
+    assert "\x1b" not in table(stat, [evil])
+
+
+def test_a_tag_cannot_steer_the_terminal(shell: Shell) -> None:
+    shell.store.tag("a\u202e\x9b31m", shell.names["raw"])
+    for command in ("fds tag {s}", "fds ls {s}", "fds stat {s} {raw}"):
+        code, out, _ = shell(command)
+        assert code == 0
+        assert r"a\u202e\x9b31m" in out
 
 
 # ---- a bucket ----
@@ -266,6 +287,6 @@ def test_a_store_in_a_bucket(
     assert ref_of(shell, "fds put {s} array.npy --as npy --tag again") == shell.names["array"]
     assert shell("fds get {s} again out.npy") == (0, "", "")
     assert (np.load(tmp_path / "here/out.npy") == ARRAY).all()
-    for command in ("fds ls -l {s}", "fds stat {s} again", "fds gc {s}", "fds rm {s} {raw}"):
+    for command in ("fds ls -l {s}", "fds stat {s} again", "fds verify {s}", "fds gc {s}", "fds rm {s} {raw}"):
         assert shell(command)[0] == 0, command
     assert shell("fds stat {s} {raw}")[0] == 1

@@ -50,6 +50,7 @@ class AsyncStores:
             assert await store.tags() == {"name": ref}
             assert (await store.stat(ref)).size == len(RANDOM)
             assert {entry.ref async for entry in store.list()} == {ref, prepared.ref, *refs}
+            assert [finding.ref async for finding in store.verify([ref, NOWHERE])] == [NOWHERE]
             with pytest.raises(errors.ArtifactTagged):
                 await store.delete(ref)
             await store.delete_tag("name")
@@ -161,6 +162,24 @@ def test_a_verb_that_is_cancelled_leaves_nothing_going_on(slow: Open, verb: str)
 
     run(slow, work)
     assert threading.active_count() <= before + 1
+
+
+def test_a_verify_that_is_cancelled_leaves_nothing_going_on(slow: Open) -> None:
+    slow().put(RANDOM)
+
+    async def work(store: AsyncArtifactStore) -> None:
+        async def all_findings() -> None:
+            async for _ in store.verify():
+                pass
+
+        task = asyncio.ensure_future(all_findings())
+        await under_way(store)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert "0 calls under way" in repr(store)
+
+    run(slow, work)
 
 
 def test_what_waits_for_a_thread_is_cancelled_at_once(tmp_path: Path) -> None:

@@ -199,7 +199,7 @@ class Stores:
         ref = store.put(1)
         store.close()
         assert "closed" in repr(store)
-        for call in (lambda: store.put(1), lambda: store.get(ref), lambda: store.prepare(1), store.list):
+        for call in (lambda: store.put(1), lambda: store.get(ref), lambda: store.prepare(1), store.list, store.verify):
             with pytest.raises(errors.ConfigurationError, match="closed"):
                 call()
 
@@ -281,6 +281,24 @@ class Stores:
         assert types == dict(zip(refs, ["dict", "pandas.DataFrame", "bytes"], strict=True))
         sizes = {entry.ref: entry.size for entry in store.list(details=True)}
         assert sizes[refs[2]] == 3
+
+    def test_verify_says_what_it_looked_at_and_what_is_missing(self, store: ArtifactStore) -> None:
+        ref, other = store.put_many([OBJECTS["an array"], RANDOM])
+        assert list(store.verify()) == []
+        assert list(store.verify([ref])) == []
+        (missing,) = store.verify([ref, NOWHERE])
+        assert (missing.ref, str(missing.fault)) == (NOWHERE, "missing")
+        with pytest.raises(errors.InvalidRef):
+            list(store.verify(["x"]))
+        steps: list[str] = []
+        looked: list[Any] = []
+
+        def drawn() -> Iterator[Any]:
+            looked.append((yield from store.verify([other], progress=steps.append)))
+
+        assert list(drawn()) == []
+        assert looked[0].artifacts.size == len(RANDOM)
+        assert steps
 
     # ---- shown, pickled, shared ----
 

@@ -18,7 +18,8 @@ from fastdatastore.store.listing import ArtifactEntry
 from fastdatastore.store.put.outline import Prepared
 from fastdatastore.store.stat import ArtifactStat
 from fastdatastore.store.tags import ANY, Expected
-from fastdatastore.store.work import Work, check_prepared, several
+from fastdatastore.store.verify import Finding
+from fastdatastore.store.work import Step, Work, check_prepared, several
 
 T = TypeVar("T")
 
@@ -119,6 +120,13 @@ class AsyncArtifactStore(Work):
         self._check_open()
         return _drawn(self._list, details)
 
+    def verify(
+        self, refs: Iterable[str] | None = None, *, progress: Step | None = None
+    ) -> AsyncGenerator[Finding, None]:
+        """Reads artifacts and compares all their bytes, for `async for` as `list`; see ArtifactStore.verify."""
+        self._check_open()
+        return _drawn(self._verify, None if refs is None else [*several(refs, "verify")], progress)
+
     async def gc(
         self,
         *,
@@ -127,7 +135,7 @@ class AsyncArtifactStore(Work):
         older_than: float | timedelta | None = None,
         exclusive: bool = False,
         dry_run: bool = False,
-        progress: Callable[[str], None] | None = None,
+        progress: Step | None = None,
     ) -> GcReport:
         """Collects garbage; see ArtifactStore.gc."""
         return await _in_a_thread(self._gc, grace, untagged, older_than, exclusive, dry_run, progress)
@@ -169,7 +177,7 @@ async def _ended(future: asyncio.Future[Any]) -> None:
             continue
 
 
-async def _drawn(work: Callable[..., Generator[T, None, None]], *arguments: Any) -> AsyncGenerator[T, None]:
+async def _drawn(work: Callable[..., Generator[T, None, object]], *arguments: Any) -> AsyncGenerator[T, None]:
     """What the generator `work(*arguments, cancel)` yields, which runs in threads."""
     cancel = Cancel()
     source = work(*arguments, cancel)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Generator, Iterable
 from datetime import timedelta
 from types import TracebackType
 from typing import Any
@@ -14,7 +14,8 @@ from fastdatastore.store.listing import ArtifactEntry
 from fastdatastore.store.put.outline import Prepared
 from fastdatastore.store.stat import ArtifactStat
 from fastdatastore.store.tags import ANY, Expected
-from fastdatastore.store.work import Work, check_prepared, several
+from fastdatastore.store.verify import Finding, Verified
+from fastdatastore.store.work import Step, Work, check_prepared, several
 
 
 class ArtifactStore(Work):
@@ -199,6 +200,21 @@ class ArtifactStore(Work):
         self._check_open()
         return self._list(details, NEVER)
 
+    def verify(
+        self, refs: Iterable[str] | None = None, *, progress: Step | None = None
+    ) -> Generator[Finding, None, Verified]:
+        """Reads artifacts and compares all their bytes with the digests; yields what is damaged or missing.
+
+        Args:
+            refs: Of the artifacts; None: all that are there, and all tags.
+            progress: Is told what is being done, at each step.
+
+        Returns:
+            At the generator's end (`yield from`): what was looked at.
+        """
+        self._check_open()
+        return self._verify(None if refs is None else [*several(refs, "verify")], progress, NEVER)
+
     def gc(
         self,
         *,
@@ -207,7 +223,7 @@ class ArtifactStore(Work):
         older_than: float | timedelta | None = None,
         exclusive: bool = False,
         dry_run: bool = False,
-        progress: Callable[[str], None] | None = None,
+        progress: Step | None = None,
     ) -> GcReport:
         """Collects garbage: chunks that no artifact has. Others may put, get, tag and delete meanwhile.
 

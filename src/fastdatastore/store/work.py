@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeAlias
 
 from fastdatastore.errors import ConfigurationError
-from fastdatastore.store import delete, ref, tags
+from fastdatastore.store import delete, ref, tags, verify
 from fastdatastore.store.cancel import Cancel
 from fastdatastore.store.collection.gc import gc
 from fastdatastore.store.collection.report import GcReport
@@ -18,6 +18,10 @@ from fastdatastore.store.loading import load_many
 from fastdatastore.store.put.many import put_many
 from fastdatastore.store.put.outline import Prepared, prepare
 from fastdatastore.store.stat import ArtifactStat, stat_many
+from fastdatastore.store.verify import Finding, Verified
+
+Step: TypeAlias = Callable[[str], None]
+"""Is told what is being done, at each step of what takes long."""
 
 
 class Work(Face):
@@ -117,6 +121,16 @@ class Work(Face):
         ):
             yield from found
 
+    def _verify(
+        self, refs: Sequence[str] | None, progress: Step | None, cancel: Cancel
+    ) -> Generator[Finding, None, Verified]:
+        for each in refs or ():
+            ref.digest_of(each)
+        with self._call(cancel) as backend:
+            findings = verify.verify(backend, refs, cancel=cancel, progress=progress or _ignored)
+            with closing(findings):
+                return (yield from findings)
+
     def _gc(
         self,
         grace: float | timedelta,
@@ -124,7 +138,7 @@ class Work(Face):
         older_than: float | timedelta | None,
         exclusive: bool,
         dry_run: bool,
-        progress: Callable[[str], None] | None,
+        progress: Step | None,
         cancel: Cancel,
     ) -> GcReport:
         with self._call(cancel) as backend:

@@ -20,7 +20,7 @@ An ARTIFACT is named by its ref (b3:…) or by a tag.
 
 def add_to(verbs: Verbs[Any]) -> None:
     """Adds the verbs to the command line."""
-    from fastdatastore.cli.artifact import gc, get, ls, put, rm, stat, tag
+    from fastdatastore.cli.artifact import gc, get, ls, put, rm, stat, tag, verify
 
     parser: argparse.ArgumentParser = verbs.add_parser(
         "artifact",
@@ -36,5 +36,5 @@ def add_to(verbs: Verbs[Any]) -> None:
 
     parser.set_defaults(run=show_help)
     below = parser.add_subparsers(metavar="VERB", parser_class=type(parser), title="verbs")
-    for verb in (put, get, ls, stat, tag, rm, gc):
+    for verb in (put, get, ls, stat, tag, rm, verify, gc):
         verb.add_to(below)

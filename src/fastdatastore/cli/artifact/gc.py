@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from fastdatastore.cli.artifact.stores import add_store, open_store
+from fastdatastore.cli.artifact.stores import add_store, open_store, saying
 from fastdatastore.cli.commands import CannotRun
 from fastdatastore.cli.connection import Verbs, add_verb
 from fastdatastore.cli.sweep import parse_age
@@ -48,11 +47,8 @@ def _run(options: argparse.Namespace) -> int:
     age = None if options.older_than is None else parse_age(options.older_than)
     from fastdatastore.cli.transfers import write_line
     from fastdatastore.errors import ConfigurationError
-    from fastdatastore.progress.line import LiveLine
-    from fastdatastore.progress.terminal import Terminal
 
-    line = LiveLine(Terminal.of(sys.stderr))
-    with open_store(options) as store:
+    with open_store(options) as store, saying() as say:
         try:
             report = store.gc(
                 grace=grace,
@@ -60,12 +56,10 @@ def _run(options: argparse.Namespace) -> int:
                 older_than=age,
                 exclusive=options.exclusive,
                 dry_run=options.dry_run,
-                progress=line.say,
+                progress=say,
             )
         except ConfigurationError as error:
             raise CannotRun(str(error)) from None
-        finally:
-            line.clear()
     write_line(json.dumps(asdict(report)) if options.json else text(report))
     return 0
 
@@ -74,9 +68,9 @@ def text(report: GcReport) -> str:
     """What a person likes to read."""
     lines = ["nothing was changed; this is what a run would do"] if report.dry_run else []
     lines += [
-        f"kept       {_amount(report.artifacts, 'artifact')}, {_amount(report.chunks, 'chunk')}",
-        f"deleted    {_amount(report.deleted_artifacts, 'artifact')}, {_amount(report.deleted_chunks, 'chunk')}",
-        f"condemned  {_amount(report.condemned, 'object')}",
+        f"kept       {amount(report.artifacts, 'artifact')}, {amount(report.chunks, 'chunk')}",
+        f"deleted    {amount(report.deleted_artifacts, 'artifact')}, {amount(report.deleted_chunks, 'chunk')}",
+        f"condemned  {amount(report.condemned, 'object')}",
     ]
     if report.due_in is not None:
         lines.append(f"a run in {_duration(report.due_in)} deletes what is condemned, if it is garbage still")
@@ -85,10 +79,11 @@ def text(report: GcReport) -> str:
     return "\n".join(lines)
 
 
-def _amount(amount: Amount, what: str) -> str:
+def amount(what: Amount, name: str) -> str:
+    """Such as "2 chunks (3.5 MiB)"."""
     from fastdatastore.bench.sizes import format_size
 
-    return f"{amount.count:,} {what}{'' if amount.count == 1 else 's'} ({format_size(amount.size)})"
+    return f"{what.count:,} {name}{'' if what.count == 1 else 's'} ({format_size(what.size)})"
 
 
 def _duration(seconds: float) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from fastdatastore.cli.artifact import files
-from fastdatastore.cli.artifact.stores import add_store, open_store, ref_of
+from fastdatastore.cli.artifact.stores import add_store, open_store, ref_of, saying
 from fastdatastore.cli.connection import Verbs, add_verb
 
 if TYPE_CHECKING:
@@ -51,7 +51,8 @@ def _run(options: argparse.Namespace) -> int:
     with open_store(options) as store:
         ref = ref_of(store, options.artifact)
         try:
-            value = store.get(ref, allow_pickle=options.allow_pickle, readonly=True)
+            with saying(f"fetching {options.artifact}"):
+                value = store.get(ref, allow_pickle=options.allow_pickle, readonly=True)
         except UntrustedPickle as error:
             raise UntrustedPickle(f"{error}, or --allow-pickle here") from None
     write = files.writer_of(value, options.kind, options.target)

@@ -6,7 +6,7 @@ import argparse
 import json
 from typing import TYPE_CHECKING
 
-from fastdatastore.cli.artifact.stores import add_store, open_store
+from fastdatastore.cli.artifact.stores import add_store, open_store, printable
 from fastdatastore.cli.connection import Verbs, add_verb
 
 if TYPE_CHECKING:
@@ -63,5 +63,5 @@ def _line(entry: ArtifactEntry, tags: list[str]) -> str:
 
     columns = [f"{entry.created.astimezone():%Y-%m-%d %H:%M:%S}"]
     if entry.size is not None:
-        columns += [f"{format_size(entry.size):>9}", f"{entry.type or '?':<22}"]
-    return "  ".join([*columns, entry.ref, *tags])
+        columns += [f"{format_size(entry.size):>9}", f"{printable(entry.type or '?'):<22}"]
+    return "  ".join([*columns, entry.ref, *map(printable, tags)])

@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING
 
 from fastdatastore.cli.artifact import files
-from fastdatastore.cli.artifact.stores import add_store, open_store
+from fastdatastore.cli.artifact.stores import add_store, open_store, saying
 from fastdatastore.cli.commands import CannotRun
 from fastdatastore.cli.connection import Verbs, add_verb
 
@@ -48,12 +48,15 @@ def _run(options: argparse.Namespace) -> int:
 
     with open_store(options, compression="none" if options.no_compression else "auto") as store:
         for source in options.files:
-            prepared = store.prepare(files.read(source, options.kind))
-            ref = store.commit(prepared)
-            if options.tag is not None:
-                store.tag(options.tag, ref)
-            facts = {"source": source, "ref": ref, "size": prepared.length, "tag": options.tag}
-            del prepared
+            with saying(f"storing {source}"):
+                value = files.read(source, options.kind)
+                ref = store.put(value)
+                if options.tag is not None:
+                    store.tag(options.tag, ref)
+            facts = {"source": source, "ref": ref, "tag": options.tag}
+            if options.kind == "raw":
+                facts["size"] = len(value)
+            del value
             write_line(
                 json.dumps({name: fact for name, fact in facts.items() if fact is not None}) if options.json else ref
             )

@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from fastdatastore.cli.artifact.stores import add_store, complain, open_store, ref_of
+from fastdatastore.cli.artifact.stores import add_store, complain, open_store, printable, ref_of
 from fastdatastore.cli.connection import Verbs, add_verb
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def _facts(found: ArtifactStat, tags: list[str]) -> str:
 
 def table(found: ArtifactStat, tags: list[str]) -> str:
     """What a person likes to read."""
-    rows = [("ref", found.ref), ("tags", ", ".join(tags)), ("type", printable(found.type))]
+    rows = [("ref", found.ref), ("tags", ", ".join(map(printable, tags))), ("type", printable(found.type))]
     if found.schema is not None or (found.dtype is None and found.shape is not None and len(found.shape) == 2):
         rows += [("rows", f"{(found.shape or (0,))[0]:,}"), ("columns", f"{(found.shape or (0, 0))[-1]:,}")]
     elif found.shape is not None:
@@ -86,11 +86,6 @@ def table(found: ArtifactStat, tags: list[str]) -> str:
         if len(found.schema) > _MOST_COLUMNS:
             lines.append(f"  … {len(found.schema) - _MOST_COLUMNS:,} more; --json has them all")
     return "\n".join(lines)
-
-
-def printable(text: str) -> str:
-    """Whoever writes to a store chooses such text: nothing of it may steer the terminal."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _size(size: int) -> str:

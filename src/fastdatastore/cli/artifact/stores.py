@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from fastdatastore.cli.commands import CannotRun
@@ -52,6 +54,26 @@ def ref_of(store: ArtifactStore, name: str) -> str:
         ref.digest_of(name)
         return name
     return store.resolve(name)
+
+
+def printable(text: str) -> str:
+    """What whoever writes to the store has chosen, such as tags and columns: nothing of it may steer the terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+@contextmanager
+def saying(what: str = "") -> Iterator[Callable[[str], None]]:
+    """Shows on the terminal what is being done; gives what says the next step."""
+    from fastdatastore.progress.line import LiveLine
+    from fastdatastore.progress.terminal import Terminal
+
+    line = LiveLine(Terminal.of(sys.stderr))
+    try:
+        if what:
+            line.say(what)
+        yield line.say
+    finally:
+        line.clear()
 
 
 def complain(subject: str, error: Exception) -> None:

@@ -6,7 +6,7 @@ import argparse
 import json
 from typing import TYPE_CHECKING
 
-from fastdatastore.cli.artifact.stores import add_store, open_store, ref_of
+from fastdatastore.cli.artifact.stores import add_store, open_store, printable, ref_of
 from fastdatastore.cli.commands import CannotRun
 from fastdatastore.cli.connection import Verbs, add_verb
 
@@ -61,5 +61,5 @@ def _run(options: argparse.Namespace) -> int:
         else:
             named = store.tags()
         for name, ref in named.items():
-            write_line(json.dumps({"tag": name, "ref": ref}) if options.json else f"{ref}  {name}")
+            write_line(json.dumps({"tag": name, "ref": ref}) if options.json else f"{ref}  {printable(name)}")
     return 0

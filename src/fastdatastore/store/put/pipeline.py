@@ -144,6 +144,7 @@ class Pipeline:
     def _writes(self) -> Iterator[Sized | None]:
         while True:
             self._cancel.check()
+            self._workers.check()
             self._work_off(wait=0.0)
             if self._manifests or self._chunks.ready:
                 write: Sized = self._manifests.popleft() if self._manifests else self._chunks.ready.popleft()
