@@ -96,6 +96,7 @@ struct fds_attempt {
     fds_report_kind kind;
     bool reported;              /* is in its queue's list */
     int addresses_tried;
+    int64_t starved_since;      /* a connection was asked for, there was none and no descriptor for one; 0: not so */
 };
 
 /* Sets the defaults of a zeroed attempt. */

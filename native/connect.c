@@ -197,7 +197,7 @@ void fds_connection_open(fds_hostpool *pool, fds_attempt *attempt) {
         connect_failed(connection, strerror(error)); /* no IPv6 here: the next address may be of another family */
         return;
     }
-    pool->starved_since = 0;
+    atomic_fetch_add(&pool->loop->sockets, 1);
     if (connect(connection->fd, (const struct sockaddr *)&address->address, address->size) == 0)
         fds_connect_answered(connection);
     else if (errno == EINPROGRESS)

@@ -79,6 +79,7 @@ void fds_connection_destroy(fds_connection *connection) {
         fds_connection_want(connection, -1);
         fds_tls_free(connection->tls);
         close(connection->fd);
+        atomic_fetch_sub(&pool->loop->sockets, 1);
     }
     if (connection->previous)
         connection->previous->next = connection->next;

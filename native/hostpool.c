@@ -141,22 +141,52 @@ void fds_hostpool_starve(fds_hostpool *pool, fds_attempt *attempt, int error) {
     if (!pool->waiting_last)
         pool->waiting_last = attempt;
     pool->starved = true;
-    if (!pool->starved_since)
-        pool->starved_since = pool->loop->now;
-    if (pool->connections)
+    if (pool->connections) {
+        attempt->starved_since = 0;
         return;
+    }
     atomic_store(&pool->loop->avoid_until, pool->loop->now + STARVED_AVOIDED_FOR);
-    if (pool->loop->now - pool->starved_since < STARVED_FOR)
+    if (!attempt->starved_since)
+        attempt->starved_since = pool->loop->now;
+    if (pool->loop->now - attempt->starved_since < STARVED_FOR)
         return;
     char why[200];
     snprintf(why, sizeof why, "cannot open a socket: %s; raise the limit of open files (ulimit -n), or open fewer",
              strerror(error));
-    pool->starved_since = 0;
     fail_waiting(pool, FDS_CONNECT_FAILED, why);
 }
 
 bool fds_hostpool_is_full(const fds_hostpool *pool) {
     return pool->connection_count - pool->parked_count >= pool->endpoint->connections;
+}
+
+/* Closes the connection of the loop that has idled longest. */
+static bool let_go_of_one(fds_loop *loop) {
+    fds_connection *oldest = NULL;
+    for (fds_hostpool *pool = loop->pools; pool; pool = pool->next)
+        for (fds_connection *connection = pool->idle; connection; connection = connection->next_idle)
+            if (!oldest || connection->progress < oldest->progress)
+                oldest = connection;
+    if (oldest)
+        fds_connection_close(oldest);
+    return oldest != NULL;
+}
+
+static void pass_on(fds_hostpool *pool) {
+    for (fds_attempt *attempt = pool->waiting; attempt; attempt = attempt->next)
+        attempt->addresses_tried = 0; /* of this pool's addresses */
+    if (fds_loop_pass_on(pool->loop, pool->waiting, pool->waiting_last))
+        pool->waiting = pool->waiting_last = NULL;
+}
+
+static void open_for_waiting(fds_hostpool *pool) {
+    while (pool->waiting && pool->address_count && !fds_hostpool_is_full(pool) && !pool->starved)
+        fds_connection_open(pool, next_waiting(pool));
+}
+
+/* Nothing will get free here. */
+static bool is_dry(const fds_hostpool *pool) {
+    return pool->waiting && pool->starved && !pool->connections;
 }
 
 void fds_hostpool_dispatch(fds_hostpool *pool) {
@@ -168,8 +198,15 @@ void fds_hostpool_dispatch(fds_hostpool *pool) {
         pool->idle = connection->next_idle;
         fds_connection_serve(connection, next_waiting(pool));
     }
-    while (pool->waiting && pool->address_count && !fds_hostpool_is_full(pool) && !pool->starved)
-        fds_connection_open(pool, next_waiting(pool));
+    if (pool->starved) /* what was passed on to us and cannot be served either would go round and round */
+        return;
+    open_for_waiting(pool);
+    while (is_dry(pool) && let_go_of_one(pool->loop)) {
+        pool->starved = false;
+        open_for_waiting(pool);
+    }
+    if (is_dry(pool))
+        pass_on(pool);
 }
 
 void fds_hostpool_scan_signals(fds_hostpool *pool) {
@@ -213,10 +250,10 @@ bool fds_hostpool_unused(const fds_hostpool *pool) {
 }
 
 void fds_hostpool_close(fds_hostpool *pool) {
-    fail_waiting(pool, FDS_CANCELLED, "the engine was closed");
+    fail_waiting(pool, FDS_CANCELLED, FDS_WHY_CLOSED);
     while (pool->connections) {
         if (pool->connections->attempt)
-            fds_connection_fail(pool->connections, FDS_CANCELLED, "the engine was closed");
+            fds_connection_fail(pool->connections, FDS_CANCELLED, FDS_WHY_CLOSED);
         else
             fds_connection_close(pool->connections);
     }

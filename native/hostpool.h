@@ -29,8 +29,7 @@ struct fds_hostpool {
     int64_t resolved_at;
     bool resolving;
 
-    int64_t starved_since; /* no descriptor or kernel memory for another connection from then on; 0: there is */
-    bool starved;          /* until the next tick none is tried */
+    bool starved; /* no descriptor or kernel memory for another connection: until the next tick none is tried */
 };
 
 /* The pool of the attempt's endpoint on this loop, made when it is the first. NULL when memory fails. */
@@ -43,7 +42,8 @@ void fds_hostpool_address_failed(fds_hostpool *pool, size_t address);
 void fds_hostpool_address_works(fds_hostpool *pool, size_t address);
 void fds_hostpool_addresses_failed(fds_hostpool *pool); /* all of them: the name is looked up again */
 /* The system has no descriptor or memory for a connection: `attempt` waits for one of the others to get free, or for the
- * system to have some again; where there are no others not for long. */
+ * system to have some again; where there are no others not for long. Meanwhile the loop does without what idles at other
+ * endpoints, or another loop that has connections takes over. */
 void fds_hostpool_starve(fds_hostpool *pool, fds_attempt *attempt, int error);
 void fds_hostpool_scan_signals(fds_hostpool *pool);
 void fds_hostpool_tick(fds_hostpool *pool);

@@ -147,8 +147,10 @@ static void *run(void *argument) {
     return NULL;
 }
 
-int fds_loop_start(fds_loop *loop, fds_resolver *resolver) {
+int fds_loop_start(fds_loop *loop, fds_resolver *resolver, fds_loop *loops, int count) {
     loop->resolver = resolver;
+    loop->siblings = loops;
+    loop->sibling_count = count;
     loop->now = fds_now();
     loop->poller = fds_poller_new();
     if (!loop->poller)
@@ -184,6 +186,12 @@ void fds_loop_clear(fds_loop *loop) {
         next = loop->resolutions->next;
         free(loop->resolutions);
     }
+    for (fds_attempt *next; loop->inbox_first; loop->inbox_first = next) { /* passed on by one that stopped later */
+        next = loop->inbox_first->next;
+        fds_attempt_fail(loop->inbox_first, FDS_CANCELLED, FDS_WHY_CLOSED);
+        fds_loop_finish(loop, loop->inbox_first);
+    }
+    report_finished(loop);
     fds_loop_abandon(loop);
     pthread_mutex_destroy(&loop->inbox_lock);
     pthread_mutex_destroy(&loop->safe_point);
@@ -232,4 +240,23 @@ void fds_loop_submit(fds_loop *loop, fds_attempt *first, fds_attempt *last) {
 void fds_loop_notice(fds_loop *loop) {
     atomic_store(&loop->look_for_signals, true);
     wake(loop);
+}
+
+bool fds_loop_pass_on(fds_loop *loop, fds_attempt *first, fds_attempt *last) {
+    /* In turn, from the next one on: what comes back goes on to yet another. */
+    int self = (int)(loop - loop->siblings);
+    for (int i = 1; i < loop->sibling_count; i++) {
+        fds_loop *other = &loop->siblings[(self + i) % loop->sibling_count];
+        if (!atomic_load(&other->sockets))
+            continue;
+        int count = 0;
+        for (fds_attempt *attempt = first; attempt; attempt = attempt->next)
+            count++;
+        atomic_fetch_add(&other->in_flight, count);
+        atomic_fetch_sub(&loop->in_flight, count);
+        fds_loop_submit(other, first, last);
+        fds_loop_notice(other); /* it may have looked for cancels before they came */
+        return true;
+    }
+    return false;
 }

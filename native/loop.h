@@ -16,7 +16,10 @@
 typedef struct fds_hostpool fds_hostpool;
 struct fds_connection;
 
-typedef struct {
+#define FDS_WHY_CLOSED "the engine was closed"
+
+typedef struct fds_loop fds_loop;
+struct fds_loop {
     pthread_t thread;
     pthread_mutex_t safe_point;
     fds_poller *poller;
@@ -35,16 +38,21 @@ typedef struct {
     atomic_bool hold;           /* somebody waits for the safe point */
     atomic_bool look_for_signals; /* some attempt has its cancel or proceed flag set */
     atomic_int in_flight;
+    atomic_int sockets;           /* open ones */
     _Atomic int64_t avoid_until;  /* it had no descriptor for a connection; another loop may have one already */
 
     pthread_mutex_t inbox_lock;
     fds_attempt *inbox_first, *inbox_last;
     fds_resolution *resolutions;
-} fds_loop;
 
-int fds_loop_start(fds_loop *loop, fds_resolver *resolver); /* 0, or -1 with errno */
+    fds_loop *siblings; /* all loops of the plane, itself among them */
+    int sibling_count;
+};
+
+/* 0, or -1 with errno. `loops`: of the plane, `count` of them, of which it is one. */
+int fds_loop_start(fds_loop *loop, fds_resolver *resolver, fds_loop *loops, int count);
 void fds_loop_stop(fds_loop *loop);                         /* cancels and reports what is in flight, joins */
-void fds_loop_clear(fds_loop *loop);                        /* then: frees what is in it */
+void fds_loop_clear(fds_loop *loop);                        /* then, when all are stopped: frees what is in it */
 void fds_loop_hold(fds_loop *loop);                         /* before a fork: waits for the safe point, keeps it */
 void fds_loop_hold_inbox(fds_loop *loop);                   /* then, when all loops are held */
 void fds_loop_release(fds_loop *loop);                      /* after it, in the parent */
@@ -56,5 +64,7 @@ void fds_loop_notice(fds_loop *loop); /* after setting an attempt's cancel or pr
 
 /* For the loop's own thread. */
 void fds_loop_finish(fds_loop *loop, fds_attempt *attempt);
+/* Gives attempts that it has, linked by `next`, to another loop that has sockets. False: there is none. */
+bool fds_loop_pass_on(fds_loop *loop, fds_attempt *first, fds_attempt *last);
 
 #endif

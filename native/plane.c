@@ -34,7 +34,7 @@ fds_plane *fds_plane_new(int loops) {
         return NULL;
     }
     for (int i = 0; i < loops; i++)
-        if (fds_loop_start(&plane->loops[i], plane->resolver) < 0) {
+        if (fds_loop_start(&plane->loops[i], plane->resolver, plane->loops, loops) < 0) {
             int error = errno;
             stop(plane, i);
             errno = error;

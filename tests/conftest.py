@@ -189,7 +189,7 @@ class _ServerSummary:
         """Counts a test once, by its call or by a set-up that did not get so far."""
         if report.when == "call" or not report.passed:
             for key, name in report.user_properties:
-                if key == _PROPERTY:
+                if key == _PROPERTY and name in self._counts:  # not where none of the chosen ones was left
                     self._counts[str(name)][report.outcome] += 1
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -92,7 +92,21 @@ class Child:
 
 @contextmanager
 def running(client: Client, setting: Setting, work: Work, server: RunningServer) -> Iterator[Child]:
-    """A client's process; at the end of the block it is killed, with all that it has started.
+    """A client's process, as `started` makes them."""
+    argv = _argv(client, setting, work, server)
+    with started(argv, server, environment=client.environment, variables=client.variables) as child:
+        yield child
+
+
+@contextmanager
+def started(
+    argv: Sequence[str], server: RunningServer, *, environment: str, variables: Mapping[str, str]
+) -> Iterator[Child]:
+    """A process that works against the server; at the end of the block it is killed, with all that it has started.
+
+    Args:
+        environment: The name of the virtual environment that its interpreter is from; "" is ours.
+        variables: Of its environment, beside the server's.
 
     Raises:
         MeasurementFailed: in the block, with the end of what the process said.
@@ -102,12 +116,12 @@ def running(client: Client, setting: Setting, work: Work, server: RunningServer)
         (home / "files").mkdir()
         with (home / "stderr").open("w+b") as errors:
             process = subprocess.Popen(
-                _argv(client, setting, work, server),
+                argv,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 cwd=home,
-                env=_environment(client, server, home),
+                env=_variables(server, home, environment, variables),
                 start_new_session=True,
             )
             try:
@@ -163,22 +177,31 @@ def order(
 def _argv(client: Client, setting: Setting, work: Work, server: RunningServer) -> list[str]:
     if client.is_limit:
         return limit.argv(setting.options, work, server.port, BUCKET)
-    interpreter = environments.python(client.environment)
+    return worker(client.environment, "bench.peers.worker")
+
+
+def worker(environment: str, module: str) -> list[str]:
+    """The command that runs a module in a virtual environment.
+
+    Raises:
+        MeasurementFailed: It is not set up.
+    """
+    interpreter = environments.python(environment)
     if interpreter is None:
         raise MeasurementFailed("its environment is not set up; run: python -m bench.peers setup")
-    return [str(interpreter), "-m", "bench.peers.worker"]
+    return [str(interpreter), "-m", module]
 
 
-def _environment(client: Client, server: RunningServer, home: Path) -> dict[str, str]:
-    environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
+def _variables(server: RunningServer, home: Path, environment: str, variables: Mapping[str, str]) -> dict[str, str]:
+    made = {name: os.environ[name] for name in _KEPT if name in os.environ}
     path = [str(_ROOT)]
-    if not client.environment:  # ours may be a checkout that is not installed
+    if not environment:  # ours may be a checkout that is not installed
         path += [entry for entry in sys.path if entry and Path(entry).is_dir()]
-    environment |= {"HOME": str(home), "TMPDIR": str(home / "files"), "PYTHONPATH": os.pathsep.join(path)}
-    environment |= {"AWS_EC2_METADATA_DISABLED": "true", **server.env(), **client.variables}
+    made |= {"HOME": str(home), "TMPDIR": str(home / "files"), "PYTHONPATH": os.pathsep.join(path)}
+    made |= {"AWS_EC2_METADATA_DISABLED": "true", **server.env(), **variables}
     if server.ca_file is not None:
-        environment["SSL_CERT_FILE"] = environment["TENSORSTORE_CA_BUNDLE"] = str(server.ca_file)
-    return environment
+        made["SSL_CERT_FILE"] = made["TENSORSTORE_CA_BUNDLE"] = str(server.ca_file)
+    return made
 
 
 def _tmpfs() -> Path | None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib
 import json
 import os
-import resource
 import sys
 import time
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import TextIO
 
 from bench.peers.adapter import Adapter, Endpoint
+from bench.peers.gauges import cpu_seconds, peak_rss_bytes
 from bench.peers.work import BUCKET, LISTED, MIB, Work
 
 
@@ -38,16 +38,16 @@ def main() -> None:
     _reply(replies, {"ready": adapter.version})
     if sys.stdin.readline() != "go\n":
         return
-    before, started = _cpu_seconds(), time.monotonic()
+    before, started = cpu_seconds(), time.monotonic()
     _do(adapter, work, calls, payload)
-    seconds, after = time.monotonic() - started, _cpu_seconds()
+    seconds, after = time.monotonic() - started, cpu_seconds()
     _reply(
         replies,
         {
             "seconds": seconds,
             "user_seconds": after[0] - before[0],
             "system_seconds": after[1] - before[1],
-            "peak_rss_bytes": _peak_rss_bytes(),
+            "peak_rss_bytes": peak_rss_bytes(),
         },
     )
     replies.close()
@@ -78,24 +78,6 @@ def _payload(size: int, directory: Path | None) -> bytes | Path:
         for _ in range(size // len(block)):
             file.write(block)
     return path
-
-
-def _cpu_seconds() -> tuple[float, float]:
-    """User and system time of this process, and of the children that have ended and been waited for."""
-    own, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
-    return own.ru_utime + children.ru_utime, own.ru_stime + children.ru_stime
-
-
-def _peak_rss_bytes() -> int:
-    """Of this process, or of the largest that it started, if that is larger."""
-    unit = 1 if sys.platform == "darwin" else 1 << 10
-    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-    status = Path("/proc/self/status")
-    if status.exists():
-        # ru_maxrss starts with the size of the process that started us; this does not.
-        lines = status.read_text().splitlines()
-        own = next(int(line.split()[1]) << 10 for line in lines if line.startswith("VmHWM:"))
-    return max(own, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit)
 
 
 def _reply(replies: TextIO, message: dict[str, object]) -> None:

@@ -138,7 +138,7 @@ static const fds_ns_error *check_claims(const fds_ns_request *request, const fds
 static void make_etag(char out[FDS_NS_ETAG_MAX], const fds_ns_exchange *exchange, const fds_ns_upload *upload,
                       const part_list *list) {
     uint8_t digest[EVP_MAX_MD_SIZE] = {0};
-    if (fds_ns_exchange_mode(exchange) == FDS_NS_STORE) {
+    if (fds_ns_exchange_makes_md5(exchange)) {
         EVP_MD_CTX *md5 = EVP_MD_CTX_new();
         bool good = md5 && EVP_DigestInit_ex(md5, EVP_md5(), NULL);
         for (size_t i = 0; good && i < list->count; i++)

@@ -82,4 +82,9 @@ static inline fds_ns_mode fds_ns_exchange_mode(const fds_ns_exchange *exchange) 
     return exchange->worker->server->options->mode;
 }
 
+/* Whether the ETag of what is uploaded is made from MD5s, as on S3. */
+static inline bool fds_ns_exchange_makes_md5(const fds_ns_exchange *exchange) {
+    return fds_ns_exchange_mode(exchange) == FDS_NS_STORE && !exchange->worker->server->options->opaque_etags;
+}
+
 #endif

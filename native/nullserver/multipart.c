@@ -110,7 +110,7 @@ void fds_ns_part_begin(fds_ns_exchange *exchange) {
         exchange->blob = fds_ns_blob_new(&store->budget, payload->size, !sink);
         if (!exchange->blob)
             error = &FDS_NS_STORE_FULL;
-        else if (!sink && !fds_ns_payload_compute_md5(payload))
+        else if (fds_ns_exchange_makes_md5(exchange) && !fds_ns_payload_compute_md5(payload))
             error = &FDS_NS_INTERNAL;
     }
     if (error)

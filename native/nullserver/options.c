@@ -21,6 +21,7 @@ static const char help[] =
     "  --object-size BYTES   mode fixed (default 1073741824)\n"
     "  --memory-limit BYTES  what uploads and objects may hold together (default 4294967296)\n"
     "  --part-min BYTES      of every part of an upload but its last (default 5242880, as S3 wants it)\n"
+    "  --opaque-etags        mode store: ETags are no MD5s, as in the other modes: those cost 2 core-s/GB\n"
     "  --cert FILE --key FILE  serve TLS with this PEM certificate chain and key\n"
     "  --threads N           event loops (default 1)\n"
     "  --report-ms N         every N ms print \"moved TIME SENT RECEIVED\": seconds of the monotonic clock, bytes of\n"
@@ -94,6 +95,7 @@ static bool apply(fds_ns_options *options, const char *name, const char *value, 
 static bool apply_flag(fds_ns_options *options, const char *name) {
     bool *flag = strcmp(name, "--exit-with-stdin") == 0     ? &options->exit_with_stdin
                  : strcmp(name, "--allow-any-address") == 0 ? &options->allow_any_address
+                 : strcmp(name, "--opaque-etags") == 0      ? &options->opaque_etags
                  : strcmp(name, "--per-prefix") == 0        ? &options->shaping.per_prefix
                                                             : NULL;
     if (flag)

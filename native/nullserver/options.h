@@ -25,6 +25,7 @@ typedef struct {
     int threads;
     uint64_t report_ms; /* 0: no reports */
     bool allow_any_address;
+    bool opaque_etags;
     bool exit_with_stdin;
     fds_ns_shaping_options shaping;
 } fds_ns_options;

@@ -29,7 +29,7 @@ void fds_ns_put_begin(fds_ns_exchange *exchange) {
         exchange->blob = fds_ns_blob_new(&fds_ns_exchange_store(exchange)->budget, payload->size, true);
         if (!exchange->blob)
             error = &FDS_NS_STORE_FULL;
-        else if (!fds_ns_payload_compute_md5(payload))
+        else if (fds_ns_exchange_makes_md5(exchange) && !fds_ns_payload_compute_md5(payload))
             error = &FDS_NS_INTERNAL;
     }
     if (error) {

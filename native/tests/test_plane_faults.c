@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -235,31 +236,105 @@ static pid_t serve_in_child(const scripted_step *script, uint16_t *port) {
     return child;
 }
 
-static void requests_wait_for_the_connections_that_descriptors_last_for(void) {
-    enum { COUNT = 40, CONNECTIONS = 3 };
-    static const scripted_step script[] = {READ_HEAD, PAUSE(5), SEND(OK_HEAD(2) "ok"), AGAIN};
-    uint16_t port = 0;
-    pid_t server = serve_in_child(script, &port);
-    fixture f = fixture_open(port);
-    int opened = 0;
-    fds_attempt *attempts[COUNT];
-    for (int i = 0; i < COUNT; i++)
-        attempts[i] = new_get(&f, "/key");
+/* Leaves `more` descriptors. */
+static struct rlimit limit_descriptors_to(int more) {
     int next = dup(0);
     close(next);
-    struct rlimit before = limit_descriptors((rlim_t)next + CONNECTIONS);
-    fds_plane_submit(f.plane, attempts, COUNT);
-    for (int i = 0; i < COUNT; i++) {
+    return limit_descriptors((rlim_t)(next + more));
+}
+
+/* Submits, takes all, and returns how many connections were opened for them. */
+static int run_all(fixture *f, fds_attempt **attempts, int count) {
+    int opened = 0;
+    fds_plane_submit(f->plane, attempts, (size_t)count);
+    for (int i = 0; i < count; i++) {
         fds_report_kind kind = FDS_REPORT_FINISHED;
-        fds_attempt *attempt = take(&f, &kind);
+        fds_attempt *attempt = take(f, &kind);
         if (attempt) {
             CHECK_EQ(attempt->outcome, FDS_DONE);
             opened += !attempt->reused;
             free_attempt(attempt);
         }
     }
+    return opened;
+}
+
+static void requests_wait_for_the_connections_that_descriptors_last_for(void) {
+    enum { COUNT = 40 };
+    static const struct {
+        int loops, descriptors;
+    } rows[] = {{1, 3}, {2, 1}, {3, 2}};
+    static const scripted_step script[] = {READ_HEAD, PAUSE(5), SEND(OK_HEAD(2) "ok"), AGAIN};
+    uint16_t port = 0;
+    pid_t server = serve_in_child(script, &port);
+    for (size_t row = 0; row < sizeof rows / sizeof *rows; row++) {
+        fixture f = fixture_open_at("127.0.0.1", port, rows[row].loops, NULL);
+        fds_attempt *attempts[COUNT];
+        for (int i = 0; i < COUNT; i++)
+            attempts[i] = new_get(&f, "/key");
+        struct rlimit before = limit_descriptors_to(rows[row].descriptors);
+        CHECK_EQ(run_all(&f, attempts, COUNT), rows[row].descriptors);
+        setrlimit(RLIMIT_NOFILE, &before);
+        fixture_close(&f);
+    }
+    kill(server, SIGKILL);
+    waitpid(server, NULL, 0);
+}
+
+static void what_idles_at_one_endpoint_gives_way_to_another(void) {
+    enum { COUNT = 8 };
+    static const scripted_step script[] = {READ_HEAD, SEND(OK_HEAD(2) "ok"), AGAIN};
+    uint16_t port = 0;
+    pid_t server = serve_in_child(script, &port);
+    for (int loops = 1; loops <= 2; loops++) {
+        fixture f = fixture_open_at("127.0.0.1", port, loops, NULL);
+        fds_endpoint *other = fds_endpoint_new("127.0.0.1", "other.test", port, NULL);
+        other->connect_timeout = other->stall_timeout = other->idle_timeout = 5 * FDS_SECOND;
+        struct rlimit before = limit_descriptors_to(1);
+        for (int turn = 0; turn < 3; turn++) {
+            fds_attempt *attempts[COUNT];
+            for (int i = 0; i < COUNT; i++) {
+                attempts[i] = new_get(&f, "/key");
+                if (turn == 1)
+                    attempts[i]->endpoint = other;
+            }
+            CHECK_EQ(run_all(&f, attempts, COUNT), 1);
+        }
+        setrlimit(RLIMIT_NOFILE, &before);
+        fixture_close(&f);
+        CHECK_EQ(atomic_load(&other->references), 1);
+        fds_endpoint_release(other);
+    }
+    kill(server, SIGKILL);
+    waitpid(server, NULL, 0);
+}
+
+static void a_request_is_cancelled_on_whichever_loop_it_waits(void) {
+    enum { COUNT = 60 };
+    static const scripted_step script[] = {READ_HEAD, HANG, END};
+    uint16_t port = 0;
+    pid_t server = serve_in_child(script, &port);
+    fixture f = fixture_open_at("127.0.0.1", port, 3, NULL);
+    struct rlimit before = limit_descriptors_to(1);
+    for (int i = 0; i < COUNT; i++) {
+        fds_attempt *attempts[3];
+        for (int each = 0; each < 3; each++)
+            attempts[each] = new_get(&f, "/key");
+        fds_plane_submit(f.plane, attempts, 3);
+        if (i % 2)
+            sched_yield();
+        for (int each = 0; each < 3; each++)
+            cancel(&f, attempts[each]);
+        for (int each = 0; each < 3; each++) {
+            fds_report_kind kind = FDS_REPORT_FINISHED;
+            fds_attempt *attempt = take(&f, &kind);
+            if (attempt) {
+                CHECK_EQ(attempt->outcome, FDS_CANCELLED);
+                free_attempt(attempt);
+            }
+        }
+    }
     setrlimit(RLIMIT_NOFILE, &before);
-    CHECK_EQ(opened, CONNECTIONS);
     fixture_close(&f);
     kill(server, SIGKILL);
     waitpid(server, NULL, 0);
@@ -325,6 +400,8 @@ int main(void) {
     RUN(a_connection_that_is_not_answered_times_out);
 #endif
     RUN(requests_wait_for_the_connections_that_descriptors_last_for);
+    RUN(what_idles_at_one_endpoint_gives_way_to_another);
+    RUN(a_request_is_cancelled_on_whichever_loop_it_waits);
     RUN(requests_wait_a_moment_for_descriptors);
     RUN(no_descriptors_left_is_a_failed_connection_and_not_for_ever);
     return check_report();

@@ -1,6 +1,6 @@
 """fastdatastore: moves and keeps the big results of machine-learning steps on S3 object stores.
 
-    from fastdatastore import S3
+    from fastdatastore import S3, ArtifactStore
 
 Names load when they are first asked for, so that the import costs next to nothing.
 """
@@ -14,10 +14,25 @@ if TYPE_CHECKING:
     from fastdatastore.s3.aio import AsyncS3
     from fastdatastore.s3.client import S3
     from fastdatastore.s3.objects import RangeInfo, S3GetObject, S3Object, S3PutObject
+    from fastdatastore.store.aio import AsyncArtifactStore
+    from fastdatastore.store.store import ArtifactStore
 
-__all__ = ["S3", "AsyncS3", "Progress", "RangeInfo", "S3GetObject", "S3Object", "S3PutObject", "__version__"]
+__all__ = [
+    "S3",
+    "ArtifactStore",
+    "AsyncArtifactStore",
+    "AsyncS3",
+    "Progress",
+    "RangeInfo",
+    "S3GetObject",
+    "S3Object",
+    "S3PutObject",
+    "__version__",
+]
 
 _HOMES = {
+    "ArtifactStore": "fastdatastore.store.store",
+    "AsyncArtifactStore": "fastdatastore.store.aio",
     "AsyncS3": "fastdatastore.s3.aio",
     "Progress": "fastdatastore.progress.meter",
     "S3": "fastdatastore.s3.client",

@@ -291,7 +291,7 @@ class FormatError(FastDatastoreError):
         return f"{self.place}: {self.reason}. What to do: {self.hint}."
 
 
-class ArtifactTooLarge(FastDatastoreError, MemoryError):
+class ArtifactTooLarge(FastDatastoreError):
     """An artifact has more bytes than its reader is ready to take memory for; nothing of it was read."""
 
 

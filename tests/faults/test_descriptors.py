@@ -41,17 +41,7 @@ def _run_with(spare: int, place: Place) -> tuple[bytes, str]:
 
 
 @pytest.mark.fault(19)
-@pytest.mark.parametrize(
-    "connections",
-    [
-        # Passes two times out of three.
-        pytest.param(
-            1, marks=pytest.mark.xfail(strict=False, reason="a loop keeps the only connection that another needs")
-        ),
-        2,
-        3,
-    ],
-)
+@pytest.mark.parametrize("connections", [1, 2, 3])
 def test_few_descriptors_mean_few_connections(null_place: Place, connections: int) -> None:
     assert _run_with(1 + connections, null_place) == (LARGE, "")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -165,9 +166,12 @@ def test_an_upload_whose_abort_failed_is_found_and_ended_later(way: Way) -> None
         answers.error(400, "InvalidPart", operation="UploadPart", nth=2),
         answers.error(403, "AccessDenied", operation="AbortMultipartUpload"),
     )
-    with pytest.raises(errors.InvalidRequest):
+    with pytest.raises(errors.InvalidRequest) as raised:
         client.run_one(client.put(way.place.bucket, way.new, LARGE))
     assert len(way.uploads()) == 1
+    (note,) = pickle.loads(pickle.dumps(raised.value)).__notes__
+    assert f"fds sweep s3://{way.place.bucket}/{way.new} ends it" in note
+    assert "HTTP 403 AccessDenied" in note
     way.proxy.clear()
     left = client.run_one(ListUploadsJob(way.place.bucket, way.new)).uploads
     assert [upload.key for upload in left] == [way.new]

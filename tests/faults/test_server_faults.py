@@ -85,11 +85,11 @@ def test_a_clock_that_is_off_by_an_hour_is_put_right(way: Way, hours: int) -> No
     if not way.place.server.checks_signatures:
         pytest.skip(f"{way.place.server.name} looks at no clock")
     client = way.client()
-    client.remote._clock_offset = hours * 3600
+    client.remote.clock_offset = hours * 3600
     contents = {f"{way.new}-{n}": SMALL[:n] for n in range(3)} | {way.new: MIDDLING}
     client.run_all([client.put(way.place.bucket, key, content) for key, content in contents.items()])
     assert {key: way.stored(key) for key in contents} == contents
-    assert abs(client.remote._clock_offset) < 60
+    assert abs(client.remote.clock_offset) < 60
 
 
 class Renewable(FixedCredentials):

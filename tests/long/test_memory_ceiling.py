@@ -15,8 +15,10 @@ from fastdatastore.testing.servers import null
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 
 CEILING = 256 * MIB
-# It bounds, each by itself: the results of one call, what is on the way, and free memory that is kept for the next.
-PEAK = 3 * CEILING
+# Below it are, together, results, what is on the way, and free memory that is kept for the next (engine/tickets.py).
+# Beside it: the interpreter with our modules and botocore's (42 MiB), the small bodies that come with their heads, and
+# what malloc keeps of all that.
+BESIDE = 96 * MIB
 
 _PROGRAM = """
 import resource, sys
@@ -62,5 +64,5 @@ def test_twenty_gigabytes_pass_through_a_small_ceiling(what: str, tmp_path: Path
     moved, peak = map(int, done.stdout.split())
     print(f"{what}: {moved / 1e9:.1f} GB, peak {peak / MIB:,.0f} MiB resident under a ceiling of {CEILING // MIB} MiB")
     assert moved > 20e9
-    assert peak < PEAK
+    assert peak < CEILING + BESIDE
     assert list(tmp_path.iterdir()) == []

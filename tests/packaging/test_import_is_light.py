@@ -65,3 +65,7 @@ def test_import_loads_the_native_module_only_when_needed() -> None:
 
 def test_naming_S3_loads_no_third_party_package() -> None:
     assert not modules_after("from fastdatastore import S3") & THIRD_PARTY
+
+
+def test_naming_ArtifactStore_loads_no_library_whose_objects_it_keeps() -> None:
+    assert not modules_after("from fastdatastore import ArtifactStore") & THIRD_PARTY

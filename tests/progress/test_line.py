@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import time
 from dataclasses import replace
 
@@ -24,7 +25,7 @@ def test_a_terminal_sees_a_bar_that_is_cleared(stream: io.StringIO) -> None:
     progress.clear()
     shown = stream.getvalue()
     assert " 50% " in shown
-    assert "ETA 0:00" in shown
+    assert re.search(r"ETA 0:0\d", shown)
     assert shown.endswith("\r\x1b[K")
 
 

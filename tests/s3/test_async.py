@@ -26,6 +26,7 @@ from fastdatastore.engine.get import INLINE_MAX
 from fastdatastore.errors import InvalidKey, NotFound
 from fastdatastore.testing.servers import RunningServer
 from tests.support.clients import FixedCredentials, client_at, client_of
+from tests.support.patience import comes_true
 from tests.support.scripted_server import Received, Reply, ScriptedServer, StoredObject
 
 SIZES = (0, 1, INLINE_MAX, INLINE_MAX + 1, 8 * MIB + 1, 16 * MIB + 1, 50 * MIB + 3)
@@ -96,14 +97,6 @@ def memory_in_use(client: Client) -> int:
 def in_flight(client: Client) -> int:
     """Requests on the way, of the whole process."""
     return process.plane(client.remote.plane, client.settings).in_flight
-
-
-def comes_true(condition: Callable[[], bool]) -> bool:
-    """Whether it does within ten seconds: aborts that a busy server was slow to answer go on in the background."""
-    deadline = time.monotonic() + 10
-    while not (true := condition()) and time.monotonic() < deadline:
-        time.sleep(0.001)
-    return true
 
 
 async def until(condition: Callable[[], bool]) -> None:

@@ -119,13 +119,29 @@ def test_what_is_too_large_for_one_request_is_copied_in_parts(
         pytest.skip("null does not copy parts")
     s3.put("source", LARGE, content_type="text/x-test", metadata={"epoch": 7})
     job = _copy_in_parts(client, bucket, "source", "target")
-    assert (job.size, job.moved, job.attempts - job.retries) == (len(LARGE), len(LARGE), 7)
+    assert (job.size, job.moved, job.attempts - job.retries) == (len(LARGE), len(LARGE), 8)
     got = s3.get("target")
     assert (got.blob, got.content_type, got.metadata) == (LARGE, "text/x-test", {"epoch": 7})
     _copy_in_parts(client, bucket, "source", "anew", described=(("content-type", "text/new"),), new_metadata=True)
     got = s3.get("anew")
     assert (got.blob, got.content_type, got.metadata) == (LARGE, "text/new", None)
     assert client.run_one(ListUploadsJob(bucket)).uploads == []
+
+
+@pytest.mark.parametrize("most_at_once", [5 * MIB, 50 * MIB], ids=["in parts", "at once"])
+def test_tags_are_kept(
+    s3: S3, client: Client, bucket: str, control: Any, s3_server: RunningServer, most_at_once: int
+) -> None:
+    if s3_server.name == "null":
+        pytest.skip("null keeps no tags")
+    if s3_server.name == "ceph" and most_at_once < len(LARGE):
+        pytest.skip("Ceph 16 forgets the tags that a multipart upload is begun with")
+    tags = [{"Key": "a b", "Value": "c+d=e/1 @:"}, {"Key": "empty", "Value": ""}]
+    s3.put("source", LARGE)
+    control.put_object_tagging(Bucket=bucket, Key="source", Tagging={"TagSet": tags})
+    client.run_one(CopyJob((bucket, "source", ""), bucket, "target", most_at_once=most_at_once, part_size=5 * MIB))
+    found = control.get_object_tagging(Bucket=bucket, Key="target")["TagSet"]
+    assert sorted(found, key=lambda tag: str(tag["Key"])) == tags
 
 
 def test_versions_are_copied_by_their_ids(s3: S3, bucket: str, control: Any, s3_server: RunningServer) -> None:
@@ -263,6 +279,34 @@ def test_parts_cover_the_source_and_carry_its_ETag() -> None:
     assert begun["x-amz-meta-a"] == "b"
     assert "content-encoding" not in begun
     assert job.etag == multipart_etag(PARTS)
+
+
+TAGS = Reply(body=b"<Tagging><TagSet><Tag><Key>a b</Key><Value>c/d</Value></Tag></TagSet></Tagging>")
+
+
+@pytest.mark.parametrize("refusal", [error_reply(403, "AccessDenied"), error_reply(501, "NotImplemented")])
+@pytest.mark.parametrize("where", ["tags are read", "tags are given"])
+def test_a_copy_whose_tags_are_refused_is_made_without(refusal: Reply, where: str) -> None:
+    def refuse(received: Received, nth: int) -> Reply | None:
+        if "tagging" in received.query:
+            return refusal if where == "tags are read" else TAGS
+        return refusal if "x-amz-tagging" in received.headers else None
+
+    job, requests = _run(_store(refuse))
+    assert job.etag == multipart_etag(PARTS)
+    assert job.retries == 0
+    given = [r.headers.get("x-amz-tagging") for r in requests if "uploads" in r.query]
+    assert given == ([None] if where == "tags are read" else ["a%20b=c%2Fd", None])
+
+
+def test_a_copy_that_is_refused_with_and_without_tags_is_refused() -> None:
+    def refuse(received: Received, nth: int) -> Reply | None:
+        if "tagging" in received.query:
+            return TAGS
+        return error_reply(403, "AccessDenied") if received.method == "POST" else None
+
+    with pytest.raises(AccessDenied, match="CreateMultipartUpload"):
+        _run(_store(refuse))
 
 
 @pytest.mark.fault(42)

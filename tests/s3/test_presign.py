@@ -6,6 +6,7 @@ import asyncio
 import time
 import urllib.error
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -18,6 +19,7 @@ from fastdatastore.engine.client import Client
 from fastdatastore.errors import ConfigurationError, InvalidKey
 from fastdatastore.testing.servers import RunningServer
 from tests.support.clients import client_at
+from tests.support.scripted_server import Reply, ScriptedServer, error_reply, in_turn
 from tests.unit.test_sigv4_against_botocore import Fixed
 
 KEYS = ["key", "a b/c+d", "é🌍?x=1&y#z", "100%/%41", "~-_.!*'()"]
@@ -99,6 +101,16 @@ def test_requester_and_owner_are_part_of_the_URL(tmp_path: Path) -> None:
     assert query["X-Amz-Security-Token"] == ["session/token"]
     assert query["X-Amz-Expires"] == ["604800"]
     assert query["X-Amz-SignedHeaders"] == ["host"]
+
+
+def test_a_URL_is_signed_by_the_servers_clock(tmp_path: Path) -> None:
+    skewed = replace(error_reply(403, "RequestTimeTooSkewed"), headers={"date": "Tue, 01 Jan 2030 12:30:00 GMT"})
+    with ScriptedServer(in_turn(skewed, Reply(200, b"x"))) as server:
+        s3 = S3(str(tmp_path), s3root="s3://bucket", client=client_at(server.url))
+        s3.get("key")
+        query = parse_qs(urlsplit(s3.presign("key")).query)
+    assert query["X-Amz-Date"][0].startswith("20300101T12")
+    assert "/20300101/" in query["X-Amz-Credential"][0]
 
 
 @pytest.mark.parametrize(

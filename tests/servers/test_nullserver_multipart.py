@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from fastdatastore.testing.servers import null
 from tests.servers.nullserver_fixture import (
     BUCKET,
     MIB,
@@ -112,6 +113,24 @@ def test_complete_refuses_what_does_not_fit(store: Server) -> None:
     with pytest.raises(ClientError) as error:
         upload.complete(one, two)
     assert (code(error), status(error)) == ("NoSuchUpload", 404)
+
+
+def test_opaque_etags_stand_for_what_was_stored_but_are_no_md5s() -> None:
+    with null.start(buckets=(BUCKET,), opaque_etags=True) as server:
+        s3 = server.client()
+        first, second = (s3.put_object(Bucket=BUCKET, Key="one", Body=b"same")["ETag"] for _ in range(2))
+        assert first != second
+        assert first.endswith('-1"')
+        with pytest.raises(ClientError) as error:
+            s3.put_object(Bucket=BUCKET, Key="one", Body=b"other", IfMatch=first)
+        assert code(error) == "PreconditionFailed"
+        s3.put_object(Bucket=BUCKET, Key="one", Body=b"other", IfMatch=second)
+        upload = Upload.create(s3, "parts")
+        done = upload.complete(upload.part(1, b"a" * (5 * MIB)), upload.part(2, b"b"))
+        assert done["ETag"].endswith('-2"')
+        with pytest.raises(ClientError) as error:
+            s3.put_object(Bucket=BUCKET, Key="one", Body=b"x", ContentMD5="A" * 22 + "==")
+        assert code(error) == "BadDigest"
 
 
 def test_parts_may_be_as_small_as_part_min() -> None:

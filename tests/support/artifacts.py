@@ -40,7 +40,11 @@ def chunk_writes(layout: Layout, made: manifest.Manifest, compress: Compress = s
 
 
 def store(backend: Backend, specs: Sequence[Source], compress: Compress = stored, *, inline: bool | None = None) -> str:
-    """Stores an artifact of these buffers and returns its ref. `inline`: within its manifest; None: as its size has it."""
+    """Stores an artifact of these buffers and returns its ref.
+
+    Args:
+        inline: With its chunks in the manifest; None: if it is small.
+    """
     layout = lay_out(specs)
     made = manifest_of(layout, {"n": len(specs)})
     logical = manifest.encode(made)

@@ -28,6 +28,20 @@ def _client(**params: Any) -> Any:
         ({"region_name": "cn-north-1"}, EndpointConfig("", "cn-north-1")),
         ({"endpoint_url": "http://minio:9000"}, EndpointConfig("http://minio:9000", "eu-west-1")),
         ({"config": Config(s3={"addressing_style": "path"})}, EndpointConfig("", "eu-west-1", "", "path")),
+        ({"config": Config(use_dualstack_endpoint=True)}, EndpointConfig("", "eu-west-1", dualstack=True)),
+        ({"config": Config(use_fips_endpoint=True)}, EndpointConfig("", "eu-west-1", fips=True)),
+        (
+            {"region_name": "us-east-1", "config": Config(use_fips_endpoint=True)},
+            EndpointConfig("", "us-east-1", fips=True),
+        ),
+        (
+            {"config": Config(use_dualstack_endpoint=True, s3={"use_accelerate_endpoint": True})},
+            EndpointConfig("", "eu-west-1", dualstack=True, accelerate=True),
+        ),
+        (
+            {"endpoint_url": "http://minio:9000", "config": Config(use_dualstack_endpoint=True)},
+            EndpointConfig("http://minio:9000", "eu-west-1"),
+        ),
     ],
 )
 def test_the_endpoint_is_the_clients(monkeypatch: pytest.MonkeyPatch, params: Any, expected: EndpointConfig) -> None:

@@ -29,14 +29,25 @@ def endpoint_of(client: Any) -> EndpointConfig:
     region = meta.region_name
     if region in (None, "aws-global"):
         region = "us-east-1"
-    url = meta.endpoint_url
-    if urlsplit(url).hostname in {host.format(region) for host in _AWS_HOSTS}:
-        url = ""
-    addressing = (meta.config.s3 or {}).get("addressing_style") or "auto"
-    return EndpointConfig(url, region, verify if isinstance(verify, str) else "", addressing)
+    s3 = meta.config.s3 or {}
+    ca_file = verify if isinstance(verify, str) else ""
+    addressing = s3.get("addressing_style") or "auto"
+    on_aws = EndpointConfig(
+        "",
+        region,
+        ca_file,
+        addressing,
+        dualstack=bool(meta.config.use_dualstack_endpoint),
+        fips=bool(meta.config.use_fips_endpoint),
+        accelerate=bool(s3.get("use_accelerate_endpoint")),
+    )
+    if urlsplit(meta.endpoint_url).hostname in (on_aws.address("").host, *_AWS_HOSTS):
+        return on_aws
+    return EndpointConfig(meta.endpoint_url, region, ca_file, addressing)
 
 
-_AWS_HOSTS = ("s3.amazonaws.com", "s3.{}.amazonaws.com", "s3.{}.amazonaws.com.cn")
+# What botocore calls the endpoint of us-east-1, beside its own name.
+_AWS_HOSTS = ("s3.amazonaws.com", "s3-fips.aws-global.amazonaws.com")
 
 
 class ClientCredentials(CredentialProvider):

@@ -40,9 +40,12 @@ def remove(target: Target, keys: set[str], unsettled: set[str], seconds: float) 
             left |= unsettled
             time.sleep(SETTLING_SECONDS)
             _delete(target, unsettled, left)
-        found = _listed(target) if keys else set()
-        left |= found
-        _delete(target, found, left)
+        while keys and (found := _listed(target)):
+            left |= found
+            _delete(target, found, left)
+            if found <= left:  # not one of them can be deleted
+                break
+            time.sleep(SETTLING_SECONDS)
     return len(left)
 
 

@@ -22,7 +22,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def make_parser() -> Parser:
-    from fastdatastore.cli import bench, cat, cp, ls, presign, rm, stat, sweep, sync
+    from fastdatastore.cli import artifact, bench, cat, cp, ls, presign, rm, stat, sweep, sync
 
     parser = Parser(
         prog="fds",
@@ -31,7 +31,7 @@ def make_parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"fds {__version__}")
     verbs = parser.add_subparsers(metavar="COMMAND", parser_class=Parser, title="commands")
-    for verb in (ls, cp, cat, rm, stat, sync, presign, sweep, bench):
+    for verb in (ls, cp, cat, rm, stat, sync, presign, sweep, artifact, bench):
         verb.add_to(verbs)
     return parser
 

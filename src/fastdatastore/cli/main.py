@@ -45,7 +45,8 @@ def _run(argv: Sequence[str]) -> int:
         _say(f"fds: {error}")
         return EXIT_USAGE
     except FastDatastoreError as error:
-        _say(f"fds: {error}")
+        for line in (error, *getattr(error, "__notes__", ())):
+            _say(f"fds: {line}")
     except MemoryError:
         _say("fds: out of memory; choose a smaller size")
     except BrokenPipeError:

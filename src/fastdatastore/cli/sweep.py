@@ -51,15 +51,15 @@ def add_to(verbs: argparse._SubParsersAction[Any]) -> None:
     parser.set_defaults(run=_run)
 
 
-def parse_age(text: str) -> int:
-    """Seconds of "90s", "30m", "24h" or "7d".
+def parse_age(text: str, option: str = "--older-than") -> int:
+    """Seconds of "90s", "30m", "24h" or "7d", as the option has it.
 
     Raises:
         CannotRun: It is none of these.
     """
     match = re.fullmatch(r"(\d{1,9})([smhd])", text.strip())
     if not match:
-        raise CannotRun(f"--older-than must be like 90s, 30m, 24h or 7d, got {text!r}")
+        raise CannotRun(f"{option} must be like 90s, 30m, 24h or 7d, got {text!r}")
     return int(match[1]) * _UNITS[match[2]]
 
 

@@ -156,6 +156,8 @@ class Transfers:
         if isinstance(error, _HOPELESS):
             raise error
         self.warn(f"{action}: {error}")
+        for note in getattr(error, "__notes__", ()):
+            self.warn(note)
 
     def refuse(self, text: str) -> None:
         """Counts something that cannot even be begun, and says why."""

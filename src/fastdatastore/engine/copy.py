@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 from xml.etree.ElementTree import Element
 from xml.sax.saxutils import escape
 
@@ -32,6 +32,9 @@ PART_SIZE = 512 * MIB
 # A server may say nothing until all is copied.
 PATIENCE = 300.0
 
+# Of who may not read tags, or give them, or asks a server that knows none: the copy is made without.
+_NO_TAGS = ("AccessDenied", "NotImplemented")
+
 _USER_METADATA = "x-amz-meta-"
 # What describes the bytes, beside user metadata.
 _KEPT = {
@@ -48,8 +51,8 @@ _KEPT = {
 class CopyJob(Job):
     """Copies an object, or a version of it, to `bucket` and `key`.
 
-    What describes the source is kept but for what is given here. Tags are kept too, but not of an object that is
-    copied in parts.
+    What describes the source is kept but for what is given here; tags too, where these credentials may read them and
+    give them, or the copy is made at once.
 
     Args:
         source: Bucket, key and version ("": the current one).
@@ -88,6 +91,7 @@ class CopyJob(Job):
         self._most_at_once = most_at_once
         self._part_size = part_size
         self._found: dict[str, str] = {}  # headers of the source
+        self._tags = ""  # as they go into a header
         self._upload_id = ""
         self._parts: dict[int, str] = {}  # number → ETag
         self._part_count = 0
@@ -121,10 +125,31 @@ class CopyJob(Job):
             self, "CopyObject", "PUT", self.bucket, self.key, headers=headers, patience=PATIENCE, expected=(404,)
         )
 
+    def _tagging(self) -> Request:
+        bucket, key, version_id = self._source
+        return Request(
+            self,
+            "GetObjectTagging",
+            "GET",
+            bucket,
+            key,
+            query=(("tagging", ""), *version_query(version_id)),
+            expected=(404, 405, 501),
+            expected_codes=_NO_TAGS,
+        )
+
     def _create(self) -> Request:
-        headers = self._headers + self._description()
-        query = (("uploads", ""),)
-        return Request(self, "CreateMultipartUpload", "POST", self.bucket, self.key, query=query, headers=headers)
+        tags: Pairs = (("x-amz-tagging", self._tags),) if self._tags else ()
+        return Request(
+            self,
+            "CreateMultipartUpload",
+            "POST",
+            self.bucket,
+            self.key,
+            query=(("uploads", ""),),
+            headers=self._headers + self._description() + tags,
+            expected_codes=_NO_TAGS if tags else (),
+        )
 
     def _part(self, number: int, offset: int, length: int) -> Request:
         return Request(
@@ -175,6 +200,12 @@ class CopyJob(Job):
                 self._looked(report)
             case "HeadObject":
                 self._learn(report)
+            case "GetObjectTagging":
+                self._tags = _tags_of(request, report) if report.status == 200 else ""
+                self._todo.append(self._create())
+            case "CreateMultipartUpload" if report.status != 200:
+                self._tags = ""
+                self._todo.append(self._create())
             case "CreateMultipartUpload":
                 self._created(request, report)
             case "UploadPartCopy":
@@ -188,7 +219,7 @@ class CopyJob(Job):
         if report.status // 100 == 2:
             self._found = report.headers
             self.size = report.content_length or 0
-        self._todo.append(self._create() if self.size > self._most_at_once else self._copy())
+        self._todo.append(self._tagging() if self.size > self._most_at_once else self._copy())
 
     def _created(self, request: Request, report: Report) -> None:
         self._upload_id = xml.field_of(report.content, "UploadId")
@@ -292,6 +323,14 @@ def _carried(found: Mapping[str, str], new_metadata: bool) -> dict[str, str]:
         if words:
             kept["content-encoding"] = ", ".join(words)
     return kept
+
+
+def _tags_of(request: Request, report: Report) -> str:
+    try:
+        root = xml.parse(report.content)
+    except xml.BadXml as error:
+        raise RetryRequest(make_error(errors.ProtocolError, f"not XML: {error}", request, report)) from None
+    return urlencode([(xml.text(tag, "Key"), xml.text(tag, "Value")) for tag in root.iter("Tag")], quote_via=quote)
 
 
 def _result(request: Request, report: Report) -> Element:

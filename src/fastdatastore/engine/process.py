@@ -27,17 +27,17 @@ def plane(module: ModuleType, settings: Settings) -> _native.Plane:
         return found
 
 
-def buffer_pool(settings: Settings) -> _native.BufferPool:
-    """The process's recycled memory; the first caller's settings decide how much is kept."""
+def buffer_pool(settings: Settings | None = None) -> _native.BufferPool:
+    """The process's recycled memory; the first caller's settings (None: the environment's) decide how much is kept."""
     return tickets(settings).pool
 
 
-def tickets(settings: Settings) -> Tickets:
+def tickets(settings: Settings | None = None) -> Tickets:
     """Who asks before taking of the buffer pool."""
     global _tickets
     with _lock:
         if _tickets is None:
-            _tickets = Tickets(_native.BufferPool(settings.memory_ceiling), _results)
+            _tickets = Tickets(_native.BufferPool((settings or Settings()).memory_ceiling), _results)
         return _tickets
 
 

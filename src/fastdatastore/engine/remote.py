@@ -35,6 +35,7 @@ class Remote:
         plane: The module that makes the attempts.
         concurrency, pacer, retry_budget: What all calls of the client share.
         has_answered: There has been an HTTP reply, whatever it said.
+        clock_offset: Seconds by which the server's clock is ahead of this machine's, as far as is known.
         limits: What the endpoint takes of an upload.
     """
 
@@ -50,7 +51,7 @@ class Remote:
         self.has_answered = False
         self._first_patience = min(FIRST_PATIENCE, settings.stall_timeout)
         self._credentials = credentials
-        self._clock_offset = 0
+        self.clock_offset = 0
         self._regions: dict[str, str] = {}  # of buckets that live elsewhere
         self._pid = os.getpid()
         self._learn_anew()
@@ -111,8 +112,8 @@ class Remote:
             offset = round(parsedate_to_datetime(date).timestamp() - time.time())
         except ValueError:
             return False
-        if abs(offset - self._clock_offset) > 1:
-            self._clock_offset = offset
+        if abs(offset - self.clock_offset) > 1:
+            self.clock_offset = offset
         return abs(offset - refused.clock_offset) > 1
 
     def relocate(self, bucket: str, region: str, refused: Terms) -> bool:
@@ -148,7 +149,7 @@ class Remote:
             request.pause_above,
             request.content_max,
             patience,
-            self._clock_offset,
+            self.clock_offset,
         )
 
     def _terms_of(self, bucket: str, snapshot: Credentials, address: Address) -> tuple[Terms, _native.Credentials]:
@@ -156,10 +157,10 @@ class Remote:
         if known is not None:
             terms = known[0]
             same = terms.credentials is snapshot or terms.credentials == snapshot
-            if same and terms.region == address.region and terms.clock_offset == self._clock_offset:
+            if same and terms.region == address.region and terms.clock_offset == self.clock_offset:
                 return known
         terms = Terms(
-            snapshot, address.region, self._clock_offset, self.is_tls, address.host_header, address.prefix, self._proxy
+            snapshot, address.region, self.clock_offset, self.is_tls, address.host_header, address.prefix, self._proxy
         )
         made = self._terms[bucket] = (terms, self._sign_with(snapshot, address.region))
         return made

@@ -196,3 +196,12 @@ class AbortJob(Job):
                 message = f"the upload is still there after {self.ROUNDS} aborts"
                 raise make_error(errors.ServerError, message, request, report)
             self._todo.append(abort_request(self, self.upload_id))
+
+
+def left_behind(abort: Job) -> str:
+    """What to say of an upload that could not be aborted: `abort` has failed."""
+    place = f"s3://{abort.bucket}/{abort.key}"
+    return (
+        f"What was uploaded to {place} was left behind and costs storage: its abort failed, too. Once it is a day old, "
+        f"fds sweep {place} ends it. Why it failed: {abort.error}"
+    )

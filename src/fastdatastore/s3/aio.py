@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, Iterable, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Mapping
+from contextlib import AsyncExitStack, aclosing
+from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
+from fastdatastore.engine import aside
+from fastdatastore.engine.aside import AwaitedChunks
+from fastdatastore.engine.job import Job
+from fastdatastore.engine.streams import Streamable
 from fastdatastore.progress.meter import Meter
 from fastdatastore.progress.show import Wish, metered
 from fastdatastore.s3.face import Face
@@ -24,6 +29,7 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 T = TypeVar("T")
+Runner: TypeAlias = "Callable[[Iterable[Job], Callable[[int], None] | None], AsyncGenerator[Job, None]]"
 
 
 class AsyncS3(Face):
@@ -32,8 +38,7 @@ class AsyncS3(Face):
     Takes the arguments of S3. Sockets never make the event loop wait. What does is short: files are read and written
     by parts of about 8 MiB, and `S3Object.path` writes the whole result when it is first asked for (for a large one
     take `asyncio.to_thread`). A verb that is cancelled leaves nothing behind: its requests are called off, its uploads
-    aborted, its memory let go, which may take up to half a second. There is no put_stream, whose reads would make the
-    event loop wait: take `asyncio.to_thread(s3.put_stream, …)` with an S3.
+    aborted, its memory let go, which may take up to half a second.
     """
 
     async def __aenter__(self) -> AsyncS3:
@@ -48,7 +53,7 @@ class AsyncS3(Face):
         """Removes the files of all results."""
         await asyncio.to_thread(self._files.close)
 
-    async def _run(self, steps: Steps[T], progress: Wish = None) -> T:
+    async def _run(self, steps: Steps[T], progress: Wish = None, arun: Runner | None = None) -> T:
         self._files.warn_if_closed(stacklevel=3)
         with metered(progress) as meter:
             while True:
@@ -56,15 +61,15 @@ class AsyncS3(Face):
                     step = next(steps)
                 except StopIteration as end:
                     return cast(T, end.value)
-                async with aclosing(self._results(step, meter)) as results:
+                async with aclosing(self._results(step, meter, arun or self._client.arun)) as results:
                     async for _ in results:
                         pass
 
-    async def _results(self, step: Step, meter: Meter | None) -> AsyncGenerator[Any, None]:
+    async def _results(self, step: Step, meter: Meter | None, arun: Runner) -> AsyncGenerator[Any, None]:
         if not step.moves:
             meter = None
         jobs = step.jobs if meter is None else meter.watched(step.jobs, step.total)
-        async with aclosing(self._client.arun(jobs, None if meter is None else meter.tick)) as ended:
+        async with aclosing(arun(jobs, None if meter is None else meter.tick)) as ended:
             async for job in ended:
                 if meter is not None:
                     meter.ended(job)
@@ -115,7 +120,7 @@ class AsyncS3(Face):
 
     async def _stream(self, step: Step, progress: Wish) -> AsyncGenerator[S3Object, None]:
         with metered(progress) as meter:
-            async with aclosing(self._results(step, meter)) as results:
+            async with aclosing(self._results(step, meter, self._client.arun)) as results:
                 async for result in results:
                     yield result
                     del result  # while the next one comes, this one is the caller's alone
@@ -195,6 +200,31 @@ class AsyncS3(Face):
         With `resume` the event loop waits while the parts that are there already are read again and compared.
         """
         return await self._run(put.put(self._context, key, obj, overwrite, content_type, metadata, resume), progress)
+
+    async def put_stream(
+        self,
+        key: str | S3PutObject | None,
+        stream: Streamable | AsyncIterable[Buffer],
+        overwrite: bool = True,
+        content_type: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        *,
+        progress: Wish = None,
+    ) -> StoredURL:
+        """Stores what can be read but once and whose length is not known; see S3.put_stream.
+
+        Args:
+            stream: As there, and read in a thread of its own; or an asynchronous iterable of bytes-like objects, which
+                runs in this event loop. A file or an iterable that blocks while this is cancelled is not waited for:
+                the upload is aborted when it gives way.
+        """
+        async with AsyncExitStack() as stack:
+            unblock = None
+            if isinstance(stream, AsyncIterable):
+                stream = chunks = await stack.enter_async_context(aclosing(AwaitedChunks(stream)))
+                unblock = chunks.cancel
+            steps = put.put_stream(self._context, key, stream, overwrite, content_type, metadata)
+            return await self._run(steps, progress, partial(aside.arun, self._client, unblock))
 
     async def put_many(
         self,

@@ -340,8 +340,9 @@ class S3(Face):
             content_type: Instead of the source's. Whatever is not given here is kept as it is.
             version_id: Of the source; None is the current one.
 
-        The copy gets the storage class and encryption of this client, or else the bucket's usual ones. Tags are kept
-        up to 5 GiB; beyond that the copy is made in parts, which S3 does without them.
+        The copy gets the storage class and encryption of this client, or else the bucket's usual ones. Tags are kept;
+        beyond 5 GiB only where these credentials may read the source's tags and tag the copy: it is then made in parts,
+        to which S3 adds none by itself.
 
         Raises:
             NotFound: There is no such source. Modified: It was replaced meanwhile. IntegrityError: The copy's

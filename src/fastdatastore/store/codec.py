@@ -6,6 +6,7 @@ is stored raw needs no such package.
 
 from __future__ import annotations
 
+import importlib.util
 from functools import cache
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -93,6 +94,12 @@ def _decompress(body: memoryview, out: memoryview, place: str) -> None:
     if length + beyond != len(out):
         more = "more" if beyond else f"{length}"
         raise FormatError(f"its body decompresses to {more} bytes; the manifest says {len(out)}", place=place)
+
+
+@cache
+def is_available() -> bool:
+    """Whether chunks can be compressed here."""
+    return importlib.util.find_spec("zstandard") is not None
 
 
 @cache

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Protocol
 
 from fastdatastore.store.chunking import FDS_1, MAX_ITEM, Chunking, cut
@@ -12,8 +13,9 @@ from fastdatastore.store.placement import MAX_ALIGN, StoredBuffer, is_align, pla
 
 # Buffers of this size and more have a segment of their own; smaller ones share the first.
 OWN_SEGMENT_FROM = 1 << 20
-# A segment is cut so many longest chunks at a time: what is gathered for it is bounded, and hashing can begin early.
+# A segment is cut so many longest chunks at a time, so that hashing can begin early; fewer, where they are gathered.
 _WINDOW_CHUNKS = 4
+_GATHERED_CHUNKS = 2
 
 
 class Source(Protocol):
@@ -61,13 +63,14 @@ class Segment:
 
     def cut(self, chunking: Chunking = FDS_1) -> Iterator[int]:
         """The lengths of its chunks, in order, looking at some of them at a time."""
+        most = (_WINDOW_CHUNKS if len(self.views) == 1 else _GATHERED_CHUNKS) * chunking.maximum
         position = 0
         while position < self.length:
             rest = self.length - position
             if rest <= chunking.minimum:
                 yield rest
                 return
-            window = self.read(position, min(rest, _WINDOW_CHUNKS * chunking.maximum))
+            window = self.read(position, min(rest, most))
             start = 0
             for length in cut(window, self.item, chunking):
                 # The end of the window is no end of the segment: a chunk that may reach it waits for the next one.
@@ -91,42 +94,58 @@ class Layout:
     segments: tuple[Segment, ...]
 
 
-def lay_out(sources: Sequence[Source]) -> Layout:
-    """Buffers below OWN_SEGMENT_FROM bytes go into one segment, the first; each other one has its own.
+class Laying:
+    """Buffers get their places while they come. Those below OWN_SEGMENT_FROM bytes go into one segment, the first; each
+    other one has its own, which is not held here.
+    """
+
+    def __init__(self) -> None:
+        self._buffers: list[tuple[int, int]] = []  # length and align
+        self._small: list[memoryview] = []
+
+    def add(self, source: Source) -> Segment | None:
+        """The segment of the next buffer; None if it shares the first one, which comes when all are there.
+
+        Raises:
+            ValueError: It is no run of bytes, or its align or item is none. A serializer is wrong then.
+        """
+        view = source.view
+        _check(len(self._buffers), source)
+        self._buffers.append((len(view), source.align))
+        if len(view) < OWN_SEGMENT_FROM:
+            self._small.append(view)
+            return None
+        return Segment(source.item if source.item <= MAX_ITEM else 1, len(view), (view,), (0,))
+
+    def extend(self, other: Laying) -> None:
+        """As if all that went into the other had been added here."""
+        self._buffers += other._buffers
+        self._small += other._small
+
+    def end(self) -> tuple[tuple[StoredBuffer, ...], Segment | None]:
+        """All buffers as the manifest lists them, and the segment of the small ones, if there are any."""
+        own = count(1 if self._small else 0)
+        buffers = [
+            StoredBuffer(length, align, 0 if length < OWN_SEGMENT_FROM else next(own))
+            for length, align in self._buffers
+        ]
+        if not self._small:
+            return tuple(buffers), None
+        shared = [buffer for buffer in buffers if buffer.length < OWN_SEGMENT_FROM]
+        offsets, (length,) = place(shared, 1)
+        return tuple(buffers), Segment(1, length or 0, tuple(self._small), tuple(offsets))
+
+
+def lay_out(sources: Iterable[Source]) -> Layout:
+    """The layout of buffers that are all there.
 
     Raises:
-        ValueError: A source is no run of bytes, or its align or item is none. A serializer is wrong then.
+        ValueError: As for Laying.add.
     """
-    for number, source in enumerate(sources):
-        _check(number, source)
-    groups: list[list[Source]] = []
-    if any(len(source.view) < OWN_SEGMENT_FROM for source in sources):
-        groups.append([])
-    buffers = []
-    for source in sources:
-        length = len(source.view)
-        if length < OWN_SEGMENT_FROM:
-            segment = 0
-        else:
-            segment = len(groups)
-            groups.append([])
-        groups[segment].append(source)
-        buffers.append(StoredBuffer(length, source.align, segment))
-    offsets, lengths = place(buffers, len(groups))
-    offsets_of: list[list[int]] = [[] for _ in groups]
-    for buffer, offset in zip(buffers, offsets, strict=True):
-        offsets_of[buffer.segment].append(offset)
-    segments = [
-        Segment(_item(group), length or 0, tuple(source.view for source in group), tuple(starts))
-        for group, length, starts in zip(groups, lengths, offsets_of, strict=True)
-    ]
-    return Layout(tuple(buffers), tuple(segments))
-
-
-def _item(group: list[Source]) -> int:
-    """What the cuts of a segment are multiples of."""
-    large = len(group[0].view) >= OWN_SEGMENT_FROM
-    return group[0].item if large and group[0].item <= MAX_ITEM else 1
+    laying = Laying()
+    own = [segment for source in sources if (segment := laying.add(source))]
+    buffers, shared = laying.end()
+    return Layout(buffers, (shared, *own) if shared else tuple(own))
 
 
 def _check(number: int, source: Source) -> None:

@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from fastdatastore.errors import (
     ArtifactNotFound,
@@ -44,6 +44,8 @@ class _Any(Enum):
 
 
 ANY: Final = _Any.ANY
+Expected: TypeAlias = str | Literal[_Any.ANY] | None
+"""The ref that a tag must name; None: there must be no such tag; ANY: whatever it names."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +138,7 @@ def set_tag(
     name: str,
     ref: str,
     *,
-    expected: str | Literal[_Any.ANY] | None = ANY,
+    expected: Expected = ANY,
     cancel: Cancel = NEVER,
 ) -> None:
     """Makes a tag name an artifact, which it keeps from being collected.
@@ -242,9 +244,7 @@ def _read(backend: Backend, name: str) -> tuple[str | None, str]:
     return decode(data, place).ref, etag
 
 
-def _write(
-    backend: Backend, hold: Hold, name: str, ref: str, expected: str | Literal[_Any.ANY] | None
-) -> tuple[str | None, str]:
+def _write(backend: Backend, hold: Hold, name: str, ref: str, expected: Expected) -> tuple[str | None, str]:
     """What the tag named before, and the etag that it has now."""
     while True:
         before, etag = _read(backend, name)

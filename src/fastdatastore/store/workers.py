@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
@@ -28,6 +29,7 @@ class Workers:
         self.count = count or cores()
         self._pool: ThreadPoolExecutor | None = None
         self._pid = os.getpid()
+        self._beginning = threading.Lock()
 
     def __repr__(self) -> str:
         return f"<Workers [{self.count} threads{'' if self._pool else ', not begun'}]>"
@@ -51,6 +53,7 @@ class Workers:
     def submit(self, work: Callable[P, T], *args: P.args, **keywords: P.kwargs) -> Future[T]:
         """Has a thread do it."""
         self.check()
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(self.count, "fastdatastore-store")
+        with self._beginning:
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(self.count, "fastdatastore-store")
         return self._pool.submit(work, *args, **keywords)

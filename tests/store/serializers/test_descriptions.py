@@ -110,3 +110,9 @@ def test_what_is_not_known_here_is_said_to_be_so() -> None:
 def test_a_header_that_is_none_is_an_error_or_described(serializer: str, header: dict[str, Any]) -> None:
     with contextlib.suppress(errors.FormatError):
         registry.describe(serializer, 1, header, [], [])
+
+
+@pytest.mark.parametrize("shape", [["3"], [-1], [[2]], [True], [2.5], None, "34"])
+def test_a_shape_that_is_none_is_an_error(shape: Any) -> None:
+    with pytest.raises(errors.FormatError, match="does not fit"):
+        registry.describe("numpy", 1, {"dtype": "<f8", "order": "C", "shape": shape}, [8], [None])

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from fastdatastore.errors import SerializationError, UntrustedPickle
 from fastdatastore.store.serializers import pickling, pieces, registry
+from fastdatastore.store.serializers.base import BufferSpec
 from fastdatastore.store.serializers.canonical_pickle import canonical
 from tests.store.serializers.pickled import Broken, Model, Slotted
 from tests.support.serialized import fingerprint, round_trip, stored
@@ -144,12 +145,73 @@ def test_pieces_end_at_the_same_places_whatever_is_written_at_once(monkeypatch: 
     content = bytes(range(256)) * 40
     made = []
     for step in (1, 7, 999, 1000, 1001, 5000):
-        writer = pieces.PieceWriter()
+        taken: list[memoryview] = []
+        writer = pieces.PieceWriter(taken.append)
         for start in range(0, len(content), step):
             writer.write(content[start : start + step])
-        made.append([bytes(piece) for piece in writer.close()])
+        made.append([bytes(piece) for piece in (*taken, writer.rest())])
     assert all(one == made[0] for one in made)
     assert b"".join(made[0]) == content
+
+
+class Watched:
+    """Notes what a sink gets, and when."""
+
+    def __init__(self) -> None:
+        self.got: list[Any] = []
+
+    def piece(self, view: memoryview) -> None:
+        self.got.append(bytes(view))
+
+    def buffer(self, spec: BufferSpec) -> None:
+        self.got.append(spec)
+
+    def restart(self) -> None:
+        self.got.append("restart")
+
+
+class Peek:
+    """Says when it is pickled how much the sink has got by then."""
+
+    def __init__(self, sink: Watched) -> None:
+        self.sink = sink
+        self.seen = 0
+
+    def __reduce__(self) -> Any:
+        self.seen = len(self.sink.got)
+        return str, ()
+
+
+def test_a_pickle_is_handed_on_while_it_is_made() -> None:
+    sink = Watched()
+    peek = Peek(sink)
+    obj = [[f"{n} of many" * 30 for n in range(150_000)], peek]
+    origin = registry.stream(obj, sink)
+    assert peek.seen == 3
+    dumped = registry.dump(obj)
+    assert origin == (dumped.serializer, dumped.version, dumped.header)
+    assert sink.got == [bytes(spec.view) for spec in dumped.buffers]
+
+
+def test_what_was_handed_on_before_cloudpickle_took_over_is_void() -> None:
+    sink = Watched()
+    obj = [[f"{n} of many" * 30 for n in range(150_000)], lambda: 1]
+    registry.stream(obj, sink)
+    again = sink.got.index("restart")
+    assert again == 3
+    assert pickle.loads(b"".join(sink.got[again + 1 :]))[1]() == 1
+
+
+def test_what_a_sink_raises_is_nobodys_pickle_error() -> None:
+    class Full(BaseException):
+        pass
+
+    class Small(Watched):
+        def piece(self, view: memoryview) -> None:
+            raise Full
+
+    with pytest.raises(Full):
+        registry.stream(["a"], Small())
 
 
 def test_pieces_read_like_one_file() -> None:

@@ -13,6 +13,7 @@ from fastdatastore.engine.driver.room import Room
 from fastdatastore.engine.job import Job
 from fastdatastore.engine.planes.local import local as _native
 from fastdatastore.engine.request import Request
+from fastdatastore.engine.uploads import left_behind
 
 # A source that has no job at the moment is asked again after so long, then twice as long, up to LOOK_AGAIN.
 _FIRST_NAP = 0.001
@@ -178,6 +179,8 @@ class Agenda:
         self.started.discard(job)
         failed = self._tidying.pop(job, None)
         if failed is not None:  # whatever came of it, the failure is what counts
+            if job.error is not None and failed.error is not None:
+                failed.error.add_note(left_behind(job))
             job = failed
         elif job.error is not None and (tidying := job.cleanup()) is not None:
             self._tidying[tidying] = job

@@ -14,6 +14,7 @@ from fastdatastore.engine.driver.agenda import Agenda
 from fastdatastore.engine.job import Job
 from fastdatastore.engine.planes.local import local as _native
 from fastdatastore.engine.request import Request
+from fastdatastore.engine.uploads import left_behind
 
 if TYPE_CHECKING:
     from fastdatastore._native import Report
@@ -65,7 +66,7 @@ def tidy_up(run: Callable[[], Iterable[Job]], deadline: float) -> None:
         with contextlib.suppress(Exception):
             for job in run():
                 if job.error is not None:
-                    _log.warning("%s; what was uploaded stays there, to be ended by fds sweep", job.error)
+                    _log.warning("%s", left_behind(job))
 
     thread = threading.Thread(target=work, name="fastdatastore-aborts", daemon=True)
     thread.start()

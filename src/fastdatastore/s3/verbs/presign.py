@@ -28,4 +28,5 @@ def presign(at: Context, key: str | None, expires: int, method: str, version_id:
         raise ConfigurationError("a put makes a new version; version_id is for GET")
     remote = at.client.remote
     query: Pairs = version_query(version) + at.client.options.headers("GetObject")
-    return presigned_url(remote.snapshot(), remote.address(place.bucket), place.key, method, expires, query)
+    address = remote.address(place.bucket)
+    return presigned_url(remote.snapshot(), address, place.key, method, expires, query, remote.clock_offset)

@@ -159,19 +159,15 @@ class _Fetching:
             try:
                 incoming.unpack()
             except Exception as problem:
-                error = problem
+                error = problem.with_traceback(None)  # that would be a circle, which keeps the memory
         self._settle(incoming, error)
 
     def _reap(self) -> None:
         """Takes what the workers have done."""
         for future in [future for future in self._working if future.done()]:
-            incoming = self._working.pop(future)
-            try:
-                future.result()
-            except Exception as problem:
-                self._settle(incoming, problem)
-            else:
-                self._settle(incoming, None)
+            problem = future.exception()  # not result(): the traceback would be a circle, which keeps the memory
+            assert problem is None or isinstance(problem, Exception)
+            self._settle(self._working.pop(future), problem)
 
     def _forget(self, incoming: Incoming) -> None:
         """No further places are added."""

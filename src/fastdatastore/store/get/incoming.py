@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fastdatastore.config import Settings
 from fastdatastore.engine import process
 from fastdatastore.errors import FormatError
 from fastdatastore.store import codec, frame, ref
@@ -57,7 +56,7 @@ class Incoming:
             return self._header, self._places[0]
         if not 0 < length < self.chunk.length:
             raise _broken(f"its object has {size} bytes; the most is {frame.SIZE + self.chunk.length}")
-        self._body = memoryview(process.buffer_pool(Settings()).take(length))
+        self._body = memoryview(process.buffer_pool().take(length))
         return self._header, self._body
 
     def unpack(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Iterator, Sequence
 
-from fastdatastore.config import KIB, Settings
+from fastdatastore.config import KIB
 from fastdatastore.engine import process
 from fastdatastore.store.manifest import Chunk, Manifest
 from fastdatastore.store.serializers.base import ALIGNMENT
@@ -30,7 +30,7 @@ def take(manifest: Manifest) -> list[memoryview]:
 
 def _region(length: int, align: int) -> memoryview:
     if length >= _POOLED_FROM:
-        pool = process.buffer_pool(Settings())
+        pool = process.buffer_pool()
         region = pool.take(length)
         pool.hand_over(region)
         return memoryview(region)  # it begins with a page, and no align is larger

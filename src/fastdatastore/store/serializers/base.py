@@ -63,6 +63,18 @@ class Description:
         """It has rows and columns, each column with a type of its own."""
         return self.shape is not None and len(self.shape) == 2 and self.dtype is None
 
+    def checked(self) -> Description:
+        """Itself.
+
+        Raises:
+            ValueError: It is not of these types, because the header that it was made from is not.
+        """
+        is_shape = self.shape is None or all(type(length) is int and length >= 0 for length in self.shape)
+        texts = [self.type, self.dtype or "", *(text for column in self.schema or () for text in column)]
+        if not is_shape or not all(type(text) is str for text in texts):
+            raise ValueError(f"type {self.type!r}, shape {self.shape!r}, dtype {self.dtype!r}")
+        return self
+
 
 @runtime_checkable
 class Describes(Protocol):
@@ -80,6 +92,45 @@ class Describes(Protocol):
             KeyError, IndexError, TypeError, ValueError: As for Serializer.load().
         """
         ...
+
+
+class Sink(Protocol):
+    """Takes the buffers of an object while they are made. What a method raises ends the serializing."""
+
+    def piece(self, view: memoryview) -> None:
+        """The next stretch of a pickle, of memory that nobody else needs; all pieces come before all other buffers."""
+        ...
+
+    def buffer(self, spec: BufferSpec) -> None:
+        """The next one of the others."""
+        ...
+
+    def restart(self) -> None:
+        """All that came so far is not of the object: it is begun anew."""
+        ...
+
+
+class Collected:
+    """A sink that keeps all."""
+
+    def __init__(self) -> None:
+        self._pieces: list[BufferSpec] = []
+        self._others: list[BufferSpec] = []
+
+    def piece(self, view: memoryview) -> None:
+        self._pieces.append(BufferSpec(view))
+
+    def buffer(self, spec: BufferSpec) -> None:
+        self._others.append(spec)
+
+    def restart(self) -> None:
+        self._pieces.clear()
+        self._others.clear()
+
+    @property
+    def buffers(self) -> list[BufferSpec]:
+        """In the order in which they are stored."""
+        return [*self._pieces, *self._others]
 
 
 class Serializer(Protocol):
@@ -112,6 +163,8 @@ class Serializer(Protocol):
         """
         ...
 
+    # One that has a method `stream(obj, sink) -> Header` hands on its buffers by that, see Streaming.
+
     def load(self, version: int, header: Header, buffers: list[memoryview], *, readonly: bool) -> Any:
         """The object again, over the buffers themselves where it can be.
 
@@ -125,6 +178,14 @@ class Serializer(Protocol):
             KeyError, IndexError, TypeError, ValueError: The header does not fit the buffers; the registry makes a
                 FormatError of it.
         """
+        ...
+
+
+class Streaming(Serializer, Protocol):
+    """A serializer whose buffers need not all be in memory at once."""
+
+    def stream(self, obj: Any, sink: Sink) -> Header:
+        """As dump(), which gives the same header and buffers; may run in another thread than the caller's."""
         ...
 
 

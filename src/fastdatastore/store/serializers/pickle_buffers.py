@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fastdatastore.store.serializers import pickling
-from fastdatastore.store.serializers.base import BufferSpec, Description, Header, Serialized
+from fastdatastore.store.serializers.base import BufferSpec, Collected, Description, Header, Serialized, Sink
 
 # Bytes; smaller buffers stay in the pickle.
 _LARGE = 64 * 1024
@@ -34,18 +34,20 @@ class PickleBuffers:
 
     def dump(self, obj: Any) -> Serialized:
         """Memory that does not lie in one piece goes into the pickle."""
-        buffers: list[BufferSpec] = []
+        collected = Collected()
+        header = self.stream(obj, collected)
+        return Serialized(self.id, self.version, header, collected.buffers)
 
+    def stream(self, obj: Any, sink: Sink) -> Header:
         def out_of_band(buffer: pickle.PickleBuffer) -> bool:
             view = memoryview(buffer)
             if view.nbytes < _LARGE or not view.contiguous:
                 return True
-            buffers.append(BufferSpec(buffer.raw(), item=max(1, view.itemsize)))
+            sink.buffer(BufferSpec(buffer.raw(), item=max(1, view.itemsize)))
             return False
 
-        pieces = pickling.dump(obj, protocol=5, callback=out_of_band, restart=buffers.clear)
-        header = {"pieces": len(pieces), **pickling.header_of(obj)}
-        return Serialized(self.id, self.version, header, [*(BufferSpec(piece) for piece in pieces), *buffers])
+        pieces = pickling.dump(obj, 5, sink, out_of_band)
+        return {"pieces": pieces, **pickling.header_of(obj)}
 
     def load(self, version: int, header: Header, buffers: list[memoryview], *, readonly: bool) -> Any:
         """Over the buffers themselves. Those that lie in the pickle are writable at any rate."""

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fastdatastore.store.serializers import pickling
-from fastdatastore.store.serializers.base import BufferSpec, Description, Header, Serialized
+from fastdatastore.store.serializers.base import Collected, Description, Header, Serialized, Sink
 
 
 class PickleStream:
@@ -24,8 +24,13 @@ class PickleStream:
         return True
 
     def dump(self, obj: Any) -> Serialized:
-        pieces = pickling.dump(obj, protocol=4)
-        return Serialized(self.id, self.version, pickling.header_of(obj), [BufferSpec(piece) for piece in pieces])
+        collected = Collected()
+        header = self.stream(obj, collected)
+        return Serialized(self.id, self.version, header, collected.buffers)
+
+    def stream(self, obj: Any, sink: Sink) -> Header:
+        pickling.dump(obj, 4, sink)
+        return pickling.header_of(obj)
 
     def load(self, version: int, header: Header, buffers: list[memoryview], *, readonly: bool) -> Any:
         """Nothing of a pickle can be read-only."""

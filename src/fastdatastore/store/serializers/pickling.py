@@ -15,7 +15,7 @@ from functools import cache
 from typing import Any
 
 from fastdatastore.errors import SerializationError
-from fastdatastore.store.serializers.base import Header
+from fastdatastore.store.serializers.base import BufferSpec, Header, Sink
 from fastdatastore.store.serializers.canonical_pickle import canonical
 from fastdatastore.store.serializers.pieces import PieceReader, PieceWriter
 
@@ -72,23 +72,26 @@ def _reduced(obj: Any, *, in_band: bool) -> Any:
     return numpy_reduced.reduced(obj, in_band=in_band)
 
 
-def dump(obj: Any, protocol: int, callback: BufferCallback = None, restart: Callable[[], None] | None = None) -> Pieces:
-    """The object's pickle, in pieces.
+def dump(obj: Any, protocol: int, sink: Sink, callback: BufferCallback = None) -> int:
+    """Hands on the object's pickle in pieces; how many there are.
 
     Args:
+        sink: Gets the pieces; is restarted when the pickle is begun anew, by cloudpickle.
         callback: Takes the buffers that go out of band (protocol 5), as pickle.Pickler's `buffer_callback`.
-        restart: Called when the pickle is begun anew, by cloudpickle: what `callback` got so far is not of it.
 
     Raises:
         SerializationError: A part of it cannot be pickled; it names the path to that part.
     """
     try:
-        pieces = _attempt(obj, protocol, callback, restart)
+        writer = _attempt(obj, protocol, sink, callback)
     except Exception as error:
         raise _blame(obj, error) from error
-    if sum(piece.nbytes for piece in pieces) > MOST_CANONICAL:
-        return pieces
-    return [memoryview(canonical(b"".join(pieces)))]
+    rest = writer.rest()
+    if not writer.taken and rest.nbytes <= MOST_CANONICAL:
+        rest = memoryview(canonical(rest.tobytes()))
+    if rest.nbytes:
+        sink.piece(rest)
+    return writer.taken + bool(rest.nbytes)
 
 
 def load(pieces: Pieces, buffers: list[memoryview] | None = None) -> Any:
@@ -114,28 +117,33 @@ def header_of(obj: Any) -> Header:
     return {"type": kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"}
 
 
-def _attempt(
-    obj: Any, protocol: int, callback: BufferCallback = None, restart: Callable[[], None] | None = None
-) -> Pieces:
+def _attempt(obj: Any, protocol: int, sink: Sink, callback: BufferCallback = None) -> PieceWriter:
     try:
-        return _written(_Plain, obj, protocol, callback)
+        return _written(_Plain, obj, protocol, sink, callback)
     except (_NeedsCloudpickle, pickle.PicklingError, AttributeError, TypeError):
         if not _has_cloudpickle():
             raise
-    if restart is not None:
-        restart()
-    return _written(_cloud(), obj, protocol, callback)
+    sink.restart()
+    return _written(_cloud(), obj, protocol, sink, callback)
 
 
-def _written(kind: Any, obj: Any, protocol: int, callback: BufferCallback) -> Pieces:
-    writer = PieceWriter()
+def _written(kind: Any, obj: Any, protocol: int, sink: Sink, callback: BufferCallback) -> PieceWriter:
+    writer = PieceWriter(sink.piece)
     kind(writer, protocol, callback).dump(obj)
-    return writer.close()
+    return writer
+
+
+class _Nowhere:
+    """A sink that keeps nothing."""
+
+    def piece(self, view: memoryview) -> None: ...
+    def buffer(self, spec: BufferSpec) -> None: ...
+    def restart(self) -> None: ...
 
 
 def _fails(obj: Any) -> bool:
     try:
-        _attempt(obj, 4)
+        _attempt(obj, 4, _Nowhere())
     except Exception:
         return True
     return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from fastdatastore.config import MIB
@@ -13,38 +14,47 @@ _KEPT = MIB
 
 
 class PieceWriter:
-    """A file that a pickler writes to; where its pieces end depends on nothing but what is written."""
+    """A file that a pickler writes to; where its pieces end depends on nothing but what is written.
 
-    def __init__(self) -> None:
-        self._pieces: list[memoryview] = []
+    Args:
+        take: Is given each piece when it is full.
+
+    Attributes:
+        taken: How many it was given.
+    """
+
+    def __init__(self, take: Callable[[memoryview], None]) -> None:
+        self.taken = 0
+        self._take = take
         self._waiting: list[bytes | memoryview] = []
         self._size = 0
 
     def write(self, data: Any) -> int:
         size = len(data)
         if size >= _KEPT and type(data) in (bytes, bytearray):
-            self._flush()
-            self._pieces.append(memoryview(data))
+            if self._size:
+                self._hand_on(self.rest())
+            self._hand_on(memoryview(data))
             return size
         self._waiting.append(bytes(data))
         self._size += size
         while self._size >= _BLOCK:
             block = memoryview(b"".join(self._waiting))
-            self._pieces.append(block[:_BLOCK])
             self._waiting = [block[_BLOCK:]]
             self._size -= _BLOCK
+            self._hand_on(block[:_BLOCK])
         return size
 
-    def close(self) -> list[memoryview]:
-        """All that was written."""
-        self._flush()
-        return self._pieces
-
-    def _flush(self) -> None:
-        if self._size:
-            self._pieces.append(memoryview(b"".join(self._waiting)))
+    def rest(self) -> memoryview:
+        """What was written behind the last piece; it is the caller's from now on."""
+        rest = memoryview(b"".join(self._waiting))
         self._waiting = []
         self._size = 0
+        return rest
+
+    def _hand_on(self, piece: memoryview) -> None:
+        self.taken += 1
+        self._take(piece)
 
 
 class PieceReader:

@@ -25,7 +25,7 @@ from fastdatastore.errors import (
     SerializationError,
     UntrustedPickle,
 )
-from fastdatastore.store.serializers.base import Describes, Description, Header, Serialized, Serializer
+from fastdatastore.store.serializers.base import Describes, Description, Header, Serialized, Serializer, Sink, Streaming
 
 GROUP = "fastdatastore.serializers"
 
@@ -82,10 +82,22 @@ def dump(obj: object) -> Serialized:
     Raises:
         SerializationError: None does, or a part of the object cannot be serialized.
     """
-    for serializer in _candidates():
-        if serializer.accepts(obj):
-            return serializer.dump(obj)
-    raise SerializationError(f"no serializer takes a {type(obj).__qualname__}; store something made of it instead")
+    return _taker(obj).dump(obj)
+
+
+def stream(obj: object, sink: Sink) -> tuple[str, int, Header]:
+    """Serializer, version and header of the object, whose buffers the sink gets while they are made.
+
+    Raises:
+        SerializationError: As for dump.
+    """
+    serializer = _taker(obj)
+    if hasattr(serializer, "stream"):
+        return serializer.id, serializer.version, cast(Streaming, serializer).stream(obj, sink)
+    dumped = serializer.dump(obj)
+    for spec in dumped.buffers:
+        sink.buffer(spec)
+    return dumped.serializer, dumped.version, dumped.header
 
 
 def load(
@@ -162,9 +174,16 @@ def describe(
     if not isinstance(reader, Describes):
         return Description(f"(by the serializer {serializer})")
     try:
-        return reader.describe(header, lengths, buffers)
-    except (LookupError, TypeError, ValueError, OverflowError) as error:
+        return reader.describe(header, lengths, buffers).checked()
+    except Exception as error:  # no code of the artifact's runs here, so it is the header in any case
         raise _misfit(serializer, version, error) from error
+
+
+def _taker(obj: object) -> Serializer:
+    for serializer in _candidates():
+        if serializer.accepts(obj):
+            return serializer
+    raise SerializationError(f"no serializer takes a {type(obj).__qualname__}; store something made of it instead")
 
 
 def _candidates() -> Iterator[Serializer]:

@@ -56,6 +56,7 @@ def start(
     object_size: int | None = None,
     memory_limit: int | None = None,
     part_min: int | None = None,
+    opaque_etags: bool = False,
     latency_ms: float = 0,
     jitter_ms: float = 0,
     down_mb_per_s: float = 0,
@@ -82,6 +83,7 @@ def start(
         object_size: size of every object of `fixed`, in bytes.
         memory_limit: for the objects of `store`, in bytes.
         part_min: least size of every part of an upload but its last, in bytes; S3's is 5 MiB.
+        opaque_etags: the ETags of `store` are no MD5s, which cost more than all the rest.
         latency_ms: least time from a request's last byte to its reply's first, in milliseconds.
         jitter_ms: up to so much more, evenly distributed, in milliseconds.
         down_mb_per_s: to each connection, in MB/s (10^6 bytes a second).
@@ -123,6 +125,8 @@ def start(
                 argv += [option, f"{value:f}"]
         if per_prefix:
             argv.append("--per-prefix")
+        if opaque_etags:
+            argv.append("--opaque-etags")
         if report_ms:
             argv += ["--report-ms", str(report_ms)]
         if object_size is not None:

@@ -29,6 +29,7 @@ class Loop:
         self._loop = asyncio.SelectorEventLoop()  # whatever loop the application prefers
         self._attempts: set[Attempt] = set()
         self._hosts: weakref.WeakKeyDictionary[Endpoint, Host] = weakref.WeakKeyDictionary()
+        self._open: set[Host] = set()  # whose endpoints may be gone already, see _retire
         self._submitted = 0
         self._ended = 0
         self._unpark = threading.Event()
@@ -58,7 +59,7 @@ class Loop:
         """An endpoint is gone, on whatever thread: nothing uses its connections any more."""
         if not self._abandoned:
             with contextlib.suppress(RuntimeError):  # the loop is closed, and has closed them
-                self._loop.call_soon_threadsafe(lambda: self._loop.create_task(host.close()))
+                self._loop.call_soon_threadsafe(lambda: self._loop.create_task(self._close(host)))
 
     def close(self) -> None:
         if self.thread is threading.current_thread():  # a finalizer may run anywhere, also here
@@ -88,10 +89,13 @@ class Loop:
         await asyncio.sleep(0)  # what was submitted before the end has begun
         attempts = list(self._attempts)
         self._end(attempts, constants.CANCELLED, "the engine was closed")
-        for host in list(self._hosts.values()):
-            await host.close()
         others = asyncio.all_tasks() - {asyncio.current_task()}
         await asyncio.gather(*others, return_exceptions=True)
+        await asyncio.gather(*map(self._close, self._open), return_exceptions=True)
+
+    async def _close(self, host: Host) -> None:
+        await host.close()
+        self._open.discard(host)
 
     def _begin(self, attempts: list[Attempt]) -> None:
         for attempt in attempts:
@@ -99,6 +103,7 @@ class Loop:
             host = self._hosts.get(endpoint)
             if host is None:
                 host = self._hosts[endpoint] = Host(endpoint, self._loops)
+                self._open.add(host)
                 weakref.finalize(endpoint, self._retire, host).atexit = False
             self._attempts.add(attempt)
             attempt.task = self._loop.create_task(self._make(attempt, host))
@@ -152,9 +157,9 @@ class Loop:
 
     def abandon(self) -> None:
         """In a fork's child: the sockets are closed without a word to the servers; there is no thread to do more."""
-        for host in list(self._hosts.values()):
+        for host in self._open:
             for inherited in list(host.sockets):
                 inherited.close()
         self._loop.set_exception_handler(lambda loop, context: None)
         self._abandoned = True
-        _abandoned.append((self, list(self._hosts.values())))
+        _abandoned.append(self)

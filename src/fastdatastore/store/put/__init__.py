@@ -1,0 +1,1 @@
+"""How objects get into a store: serialized, cut, hashed, looked for, compressed and sent, all at the same time."""
