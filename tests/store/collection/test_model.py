@@ -33,8 +33,7 @@ def test_no_schedule_of_very_many_loses_anything(first: int) -> None:
 def test_it_would_find_a_part_that_is_missing(mutation: Mutation, monkeypatch: pytest.MonkeyPatch) -> None:
     mutation(monkeypatch)
     with pytest.raises(Loss):
-        for seed in range(3000):
-            play(seed)
+        play_all(3000)
 
 
 @pytest.mark.long
@@ -42,8 +41,12 @@ def test_it_would_find_a_part_that_is_missing(mutation: Mutation, monkeypatch: p
 def test_it_would_find_a_part_that_is_seldom_needed(mutation: Mutation, monkeypatch: pytest.MonkeyPatch) -> None:
     mutation(monkeypatch)
     with pytest.raises(Loss):
-        for seed in range(60_000):
-            play(seed)
+        play_all(60_000)
+
+
+def play_all(count: int) -> None:
+    for seed in range(count):
+        play(seed)
 
 
 @contextlib.contextmanager
