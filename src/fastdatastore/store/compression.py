@@ -13,6 +13,7 @@ import time
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 from weakref import WeakKeyDictionary
 
+from fastdatastore import forks
 from fastdatastore.config import MIB
 from fastdatastore.errors import ConfigurationError
 from fastdatastore.store import codec
@@ -118,7 +119,7 @@ class Rates:
     """What was measured at one back end, by all puts there. Thread-safe."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = forks.lock()
         self._link: float | None = None
         self._is_guess = True
         self._yield = 1.0
@@ -156,7 +157,7 @@ class Rates:
 
 
 _rates: WeakKeyDictionary[Backend, Rates] = WeakKeyDictionary()
-_rates_lock = threading.Lock()
+_rates_lock = forks.lock()
 
 
 def rates_of(backend: Backend) -> Rates:
