@@ -23,8 +23,8 @@ from fastdatastore.auth.endpoint import EndpointConfig
 from fastdatastore.config import MIB
 from fastdatastore.engine import retry
 from fastdatastore.engine.client import Client
-from fastdatastore.engine.get import ByteRange
 from fastdatastore.engine.head import HeadJob
+from fastdatastore.engine.ranges import ByteRange
 from fastdatastore.testing.faults import (
     Bandwidth,
     ChangeHeaders,
