@@ -8,7 +8,6 @@ back end that gets as much as it asks for shows what it can take.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
