@@ -66,8 +66,11 @@ def seconds(server: Server, connections: int, work: Callable[[socket.socket], No
 
 
 def assert_takes(expected: float, attempt: Callable[[], list[float]], first: float = 0.9) -> None:
-    """The last connection is done after so many seconds, within 10 %; the first after at least that share of them."""
-    for _ in range(3):
+    """The last connection is done after so many seconds, within 10 %; the first after at least that share of them.
+
+    Never earlier; how often later is the machine's affair.
+    """
+    for _ in range(10):
         took = attempt()
         assert min(took) > expected * first
         assert max(took) > expected * 0.9
