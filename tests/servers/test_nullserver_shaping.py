@@ -66,15 +66,12 @@ def seconds(server: Server, connections: int, work: Callable[[socket.socket], No
 
 
 def assert_takes(expected: float, attempt: Callable[[], list[float]], first: float = 0.9) -> None:
-    """The last connection is done after so many seconds, within 10 %; the first after at least that share of them.
-
-    Never earlier; how often later is the machine's affair.
-    """
+    """The last connection is done after so many seconds, never earlier, and within 10 % where the machine lets it; then
+    the first has taken at least that share of them."""
     for _ in range(10):
         took = attempt()
-        assert min(took) > expected * first
         assert max(took) > expected * 0.9
-        if max(took) < expected * 1.1:
+        if min(took) > expected * first and max(took) < expected * 1.1:
             return
     pytest.fail(f"{took} s, expected {expected}")
 
