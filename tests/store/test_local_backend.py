@@ -206,3 +206,24 @@ def test_nothing_goes_on_when_the_caller_stops(backend: LocalBackend) -> None:
     assert threading.active_count() == before
     assert 1 <= len(names(backend)) < 100
     assert list((backend.root / PARTIAL).iterdir()) == []
+
+
+def test_a_child_that_is_forked_under_the_lock_does_not_keep_it(backend: LocalBackend) -> None:
+    put(backend, "a", b"1")
+    read, write = os.pipe()
+    with backend._locked():
+        child = os.fork()
+        if child == 0:
+            os.close(write)
+            os.read(read, 1)  # until the parent has closed it
+            os._exit(0)
+    try:
+        held = threading.Thread(target=put, args=(backend, "a", b"2"), daemon=True)
+        held.start()
+        held.join(10)
+        assert not held.is_alive()
+    finally:
+        os.close(write)
+        os.close(read)
+        os.waitpid(child, 0)
+    assert get(backend, "a") == b"2"

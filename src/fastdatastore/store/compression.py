@@ -8,12 +8,12 @@ back end that gets as much as it asks for shows what it can take.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 from weakref import WeakKeyDictionary
 
+from fastdatastore import forks
 from fastdatastore.config import MIB
 from fastdatastore.errors import ConfigurationError
 from fastdatastore.store import codec
@@ -124,7 +124,7 @@ class Rates:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._lock = threading.Lock()
+        self._lock = forks.lock()
         self._link: float | None = None
         self._is_guess = True
         self._measured = 0.0  # when
@@ -165,7 +165,7 @@ class Rates:
 
 
 _rates: WeakKeyDictionary[Backend, Rates] = WeakKeyDictionary()
-_rates_lock = threading.Lock()
+_rates_lock = forks.lock()
 
 
 def rates_of(backend: Backend) -> Rates:

@@ -39,6 +39,11 @@ NOISE = np.random.default_rng(5).integers(0, 1 << 63, 5 * MIB, dtype=np.int64)  
 WORDS = [f"word {n} " * 12 for n in range(300_000)]  # a pickle of about 36 MiB
 
 
+class Leaves:
+    def __reduce__(self) -> Any:
+        raise SystemExit
+
+
 @pytest.fixture
 def backend(tmp_path: Path) -> Backend:
     return LocalBackend(tmp_path / "store", durable=False)
@@ -320,3 +325,47 @@ def test_any_small_objects_come_back(backend: Backend, objects: list[Any]) -> No
     for obj, stored in zip(objects, put(backend, *objects), strict=True):
         assert load(backend, stored) == obj
         assert stored == ref_by_the_format(obj)
+
+
+# ---- objects that are changed ----
+
+
+@pytest.mark.parametrize("compression", ["none", 1])
+@pytest.mark.parametrize("size", [1000, 5 * MIB], ids=["inline", "in chunks"])
+def test_what_was_changed_since_it_was_prepared_is_not_stored(backend: Backend, size: int, compression: Any) -> None:
+    array = NOISE[:size].copy()
+    prepared = prepare(array)
+    array[size // 2] += 1  # one number
+    with pytest.raises(errors.SerializationError, match="its memory was changed"):
+        put(backend, prepared, compression=compression)
+    assert artifacts(backend) == []
+    array[size // 2] -= 1
+    assert same(load(backend, put(backend, array)[0]), array)
+
+
+@pytest.mark.parametrize("compression", ["none", 1])
+@pytest.mark.parametrize("size", [1000, 3 * MIB], ids=["inline", "in chunks"])
+def test_an_array_that_is_filled_again_and_again_is_not_stored_wrong(
+    backend: Backend, size: int, compression: Any
+) -> None:
+    array = np.empty(size, np.int64)
+
+    def objects() -> Iterator[object]:
+        for number in range(8):
+            array[:] = NOISE[number : number + size]
+            yield array
+
+    found = dict(put_many(backend, objects(), lease=Lease(backend), compression=compression))
+    for number in range(8):
+        outcome = found[number]
+        if isinstance(outcome, str):
+            assert same(load(backend, outcome), NOISE[number : number + size])
+        else:
+            with pytest.raises(errors.SerializationError, match="make a new array each time"):
+                raise outcome
+
+
+def test_an_object_that_leaves_the_program_while_it_is_pickled_does_so(backend: Backend) -> None:
+    with pytest.raises(SystemExit):
+        put(backend, Leaves())
+    assert artifacts(backend) == []

@@ -303,6 +303,8 @@ class LocalBackend:
             fcntl.flock(fd, fcntl.LOCK_EX)
             yield
         finally:
+            # Not by closing alone: a child that was forked meanwhile has the file open, too, and would keep the lock.
+            fcntl.flock(fd, fcntl.LOCK_UN)
             os.close(fd)
 
     def delete(self, names: Iterable[str], watch: Watch = None) -> bool:

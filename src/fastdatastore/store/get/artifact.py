@@ -87,8 +87,8 @@ class Artifact:
             try:
                 codec.expand(inline.frame, inline.body, place)
                 verify(place, chunk)
-            except (FormatError, Differs) as problem:
-                self.fail(problem, chunk)
+            except Exception as problem:
+                self.fail(problem.with_traceback(None), chunk)
                 return
         self._end_if_complete()
 

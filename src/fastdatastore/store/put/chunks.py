@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
+from fastdatastore.errors import SerializationError
 from fastdatastore.store import codec, frame, ref
 from fastdatastore.store.backends.base import Found
 from fastdatastore.store.compression import Compression
@@ -90,7 +91,10 @@ class Chunks:
 
     def ended(self, write: ChunkWrite) -> None:
         """The back end has handed it back."""
-        self._settle(write.chunk, write.held, write.error)
+        error = write.error
+        if error is None and write.is_users:
+            error = _change_of(write.piece)
+        self._settle(write.piece.chunk, write.held, error)
 
     def move_on(self) -> None:
         """Asks for what is wanted, and has encoded what is missing, a little ahead of what is sent."""
@@ -103,8 +107,11 @@ class Chunks:
             if all(artifact.error is not None for artifact in self._waiting[piece.chunk.digest]):
                 del self._waiting[piece.chunk.digest]
                 self.let_go(piece)
-            elif self._compression.is_off and not piece.is_scattered:
-                self._make_ready(piece.chunk, *codec.stored(piece.read()), _held(piece))
+            elif self._compression.is_off and not piece.is_scattered and not piece.is_prepared:
+                if (error := _change_of(piece)) is not None:
+                    self._settle(piece.chunk, _held(piece), error)
+                else:
+                    self._make_ready(piece, *codec.stored(piece.read()), _held(piece), is_users=not piece.is_copy)
             elif piece.is_copy or self._room.try_take(piece.chunk.length):
                 self._encoding += 1
                 self._workers.submit(self._encode, piece)
@@ -115,7 +122,9 @@ class Chunks:
     def _encode(self, piece: Piece) -> None:
         """In a worker."""
         try:
-            encoded = self._compression.encode(piece.read(), piece.segment.item, piece.sampling)
+            raw = piece.read()
+            encoded = self._compression.encode(raw, piece.segment.item, piece.sampling)
+            piece.check(raw, wholly=piece.is_prepared)
         except Exception as error:
             self._post(partial(self._on_encoded, piece, error))
         else:
@@ -141,12 +150,15 @@ class Chunks:
         is_copy = piece.is_copy or piece.is_scattered or header.codec is not Codec.RAW
         held = header.body if is_copy else 0
         self._room.give(length - held)
-        self._make_ready(piece.chunk, header, body, held)
+        self._make_ready(piece, header, body, held, is_users=not is_copy)
 
-    def _make_ready(self, chunk: Chunk, header: Frame, body: Buffer, held: int) -> None:
-        pieces = (frame.encode(header, chunk.digest), body)
+    def _make_ready(self, piece: Piece, header: Frame, body: Buffer, held: int, *, is_users: bool) -> None:
+        digest = piece.chunk.digest
+        pieces = (frame.encode(header, digest), body)
         size = frame.SIZE + header.body
-        self.ready.append(ChunkWrite(ref.chunk_name(chunk.digest), pieces, chunk=chunk, size=size, held=held))
+        self.ready.append(
+            ChunkWrite(ref.chunk_name(digest), pieces, piece=piece, size=size, held=held, is_users=is_users)
+        )
 
     def _settle(self, chunk: Chunk, held: int, error: Exception | None) -> None:
         """It is stored, or cannot be."""
@@ -163,3 +175,12 @@ class Chunks:
 def _held(piece: Piece) -> int:
     """Bytes of the room that it has taken when it was hashed."""
     return piece.chunk.length if piece.is_copy else 0
+
+
+def _change_of(piece: Piece) -> Exception | None:
+    """What is wrong if it is not what was hashed any more."""
+    try:
+        piece.check(piece.read())
+    except SerializationError as error:
+        return error
+    return None

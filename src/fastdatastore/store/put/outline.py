@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
 
+from fastdatastore.errors import SerializationError
 from fastdatastore.store import manifest, ref
 from fastdatastore.store.compression import Sampling
 from fastdatastore.store.digest import digest
@@ -19,6 +20,8 @@ from fastdatastore.store.workers import Workers
 
 # A segment below this is hashed sooner than another thread has woken up.
 _AT_ONCE = 1 << 20
+# Of the user's memory a byte out of so many is looked at again: one page in four, and no byte of each number forever.
+_STRIDE = 16381
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -30,6 +33,8 @@ class Piece:
         segment, offset: It is a stretch of that.
         is_copy: Its memory was made for the put, which has to bound how much there is of it.
         sampling: What is known of how its segment compresses.
+        trace: Some of its bytes as they were hashed; None of a short one.
+        is_prepared: It was hashed some time ago, in a call of its own.
     """
 
     chunk: Chunk
@@ -37,10 +42,30 @@ class Piece:
     offset: int
     is_copy: bool
     sampling: Sampling = field(repr=False)
+    trace: bytes | None = field(repr=False)
+    is_prepared: bool = False
 
     def read(self) -> memoryview:
         """Its bytes; gathered, if they lie in several buffers."""
         return self.segment.read(self.offset, self.chunk.length)
+
+    def check(self, raw: memoryview, *, wholly: bool = False) -> None:
+        """To be called with its bytes when they have been encoded or sent: they may be memory that the user changes.
+
+        Args:
+            wholly: Look at all of them; else here and there, which finds an array that was filled anew.
+
+        Raises:
+            SerializationError: They are not what was hashed.
+        """
+        if self.is_copy:
+            return
+        is_same = digest(raw) == self.chunk.digest if wholly or self.trace is None else raw[::_STRIDE] == self.trace
+        if not is_same:
+            raise SerializationError(
+                "its memory was changed before it was stored: leave an object as it is until put or commit returns, "
+                "and let what put_many draws from make a new array each time"
+            )
 
     @property
     def is_scattered(self) -> bool:
@@ -129,8 +154,8 @@ class _Outline:
         self._laying = Laying(), Laying()
         self._cuts: tuple[list[_Cuts], list[_Cuts]] = [], []
 
-    def piece(self, view: memoryview) -> None:
-        self._add(0, BufferSpec(view), is_copy=True)
+    def piece(self, view: memoryview, is_copy: bool) -> None:
+        self._add(0, BufferSpec(view), is_copy=is_copy)
 
     def buffer(self, spec: BufferSpec) -> None:
         self._add(1, spec, is_copy=False)
@@ -166,8 +191,11 @@ class _Outline:
 
     def _hash(self, made: _Cuts, number: int, segment: Segment, offset: int, is_copy: bool, sampling: Sampling) -> None:
         length = made.chunks[number].length
-        chunk = Chunk(digest(segment.read(offset, length)), length)
-        piece = Piece(chunk, segment, offset, is_copy and self._progress is not None, sampling)
+        raw = segment.read(offset, length)
+        chunk = Chunk(digest(raw), length)
+        trace = bytes(raw[::_STRIDE]) if length >= _AT_ONCE else None
+        is_prepared = self._progress is None
+        piece = Piece(chunk, segment, offset, is_copy and not is_prepared, sampling, trace, is_prepared)
         made.chunks[number] = chunk
         if self._progress is None or self._length <= INLINE_UP_TO:
             made.pieces[number] = piece

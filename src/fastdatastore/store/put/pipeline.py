@@ -298,14 +298,14 @@ class Pipeline:
         if not prepared.is_inline:
             self._write(artifact, manifest_object.encode(prepared.logical))
         elif prepared.length < _COMPRESSED_FROM or self._compression.is_off:
-            self._write(artifact, _inline(prepared, None))
+            self._encode(artifact, None)
         else:
-            self._workers.submit(self._compress, artifact)
+            self._workers.submit(self._encode, artifact, self._compression)
 
-    def _compress(self, artifact: Artifact) -> None:
-        """In a worker."""
+    def _encode(self, artifact: Artifact, compression: Compression | None) -> None:
+        """In any thread."""
         try:
-            pieces = _inline(_prepared(artifact), self._compression)
+            pieces = _inline(_prepared(artifact), compression)
         except Exception as error:
             self._posted.put(partial(self._finish, artifact, error))
         else:
@@ -340,7 +340,8 @@ def _inline(prepared: Prepared, compression: Compression | None) -> tuple[Buffer
     """The manifest object of a small artifact."""
     frames: list[Buffer] = []
     for piece in prepared.pieces:
-        raw = piece.read()
+        raw = memoryview(bytes(piece.read()))  # a copy, which nobody changes any more
+        piece.check(raw, wholly=True)
         header, body = compression.encode(raw, piece.segment.item, piece.sampling) if compression else codec.stored(raw)
         frames += (frame.encode(header, piece.chunk.digest), body)
     return manifest_object.encode(prepared.logical, frames)

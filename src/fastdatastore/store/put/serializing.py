@@ -74,8 +74,14 @@ class Serializing:
                 pass
             except Exception as error:
                 outcome = error
+            except BaseException as error:  # such as SystemExit, of the object's own code: the caller's
+                self.post(partial(_raise, error))
             self.post(partial(self.listener.on_outlined, artifact, outcome))
             del artifact, obj, outcome
+
+
+def _raise(error: BaseException) -> None:
+    raise error
 
 
 class _Progress:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fastdatastore.store.backends.base import Write
-from fastdatastore.store.manifest import Chunk
 from fastdatastore.store.put.artifact import Artifact
+from fastdatastore.store.put.outline import Piece
 
 
 @dataclass(kw_only=True, eq=False, slots=True)
@@ -18,10 +18,11 @@ class Sized(Write):
 
 @dataclass(kw_only=True, eq=False, slots=True)
 class ChunkWrite(Sized):
-    """Attributes: chunk: what is stored. held: bytes of the room that it gives back."""
+    """Attributes: piece: what is stored. held: bytes of the room that it gives back. is_users: as is its memory."""
 
-    chunk: Chunk
+    piece: Piece
     held: int
+    is_users: bool
 
 
 @dataclass(kw_only=True, eq=False, slots=True)
