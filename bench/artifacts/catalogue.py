@@ -28,7 +28,7 @@ class Entrant:
         options: Of its module.
         variables: Of the environment, beside the server's.
         kinds: Which objects it can keep; None: all.
-        keeps_once: The same content is stored once, so it takes part in reput and append.
+        again: What else it does with the array, as it stores the same content once: put it again, or a longer one.
         recycles: Memory, so that it has another row where that went back to the system before a get.
     """
 
@@ -38,26 +38,26 @@ class Entrant:
     options: Mapping[str, Any] = field(default_factory=dict)
     variables: Mapping[str, str] = field(default_factory=dict)
     kinds: tuple[str, ...] | None = None
-    keeps_once: bool = False
+    again: tuple[Verb, ...] = ()
     recycles: bool = False
 
     def does(self, kind: str, verb: Verb) -> bool:
         """Whether it takes part."""
         if verb in ("reput", "append"):
-            return self.keeps_once and kind == "array"
+            return verb in self.again and kind == "array"
         return self.kinds is None or kind in self.kinds
 
 
 _PICKLE, _JOBLIB = {"module": "pickle"}, {"module": "joblib"}
 
 ENTRANTS = (
-    Entrant(OURS, "fastdatastore_store", keeps_once=True, recycles=True),
-    Entrant(STOCK, "metaflow_store", "artifacts", keeps_once=True),
+    Entrant(OURS, "fastdatastore_store", again=("reput", "append"), recycles=True),
+    Entrant(STOCK, "metaflow_store", "artifacts", again=("reput",)),
     Entrant("pickle and boto3", "boto3_store", "artifacts", _PICKLE),
     Entrant("pickle and boto3, huge pages", "boto3_store", "artifacts", _PICKLE, HUGE_PAGES, ("array",)),
     Entrant("joblib and boto3", "boto3_store", "artifacts", _JOBLIB),
     Entrant("parquet over s3fs", "parquet_store", "artifacts-s3fs", kinds=("array", "frame")),
-    Entrant("in DVC's way", "dvc_style", "artifacts-s3fs", keeps_once=True),
+    Entrant("in DVC's way", "dvc_style", "artifacts-s3fs", again=("reput",)),
 )
 COMPRESSION = (
     Entrant(AUTO, "fastdatastore_store", options={"compression": "auto"}),

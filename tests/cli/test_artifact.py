@@ -251,6 +251,16 @@ def test_a_damaged_artifact_is_found_and_not_written(shell: Shell) -> None:
     assert shell.names["array"] in {json.loads(line).get("ref") for line in out.splitlines()}
 
 
+def test_a_damaged_tag_hides_no_artifact(shell: Shell) -> None:
+    (tag,) = Path(shell.store.url.removeprefix("file://"), "tags").iterdir()
+    tag.write_bytes(b"{}")
+    for command in ("fds ls {s}", "fds stat {s} {raw}"):
+        code, out, err = shell(command)
+        assert (code, shell.names["raw"] in out) == (0, True)
+        assert "tags are not shown: tags/numbers: " in err
+    assert shell("fds verify {s}")[0] == 1
+
+
 def test_what_a_writer_says_cannot_steer_the_terminal() -> None:
     evil = "\x1b]0;gotcha\x07\n\u202e"
     assert printable(evil) == r"\x1b]0;gotcha\x07\n\u202e"

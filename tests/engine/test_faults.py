@@ -22,10 +22,11 @@ from fastdatastore.auth.endpoint import EndpointConfig
 from fastdatastore.config import MIB, Settings
 from fastdatastore.engine import integrity
 from fastdatastore.engine.client import Client
-from fastdatastore.engine.get import ByteRange, GetJob
+from fastdatastore.engine.get import GetJob
 from fastdatastore.engine.head import HeadJob
 from fastdatastore.engine.listing import ListJob
 from fastdatastore.engine.put import PutJob
+from fastdatastore.engine.ranges import ByteRange
 from tests.support.clients import FixedCredentials, client_at
 from tests.support.scripted_server import Received, Reply, Script, ScriptedServer, StoredObject, error_reply, in_turn
 
@@ -143,6 +144,17 @@ def test_a_half_dead_server_loses_nothing() -> None:
         for job in client.run_all([client.get("bucket", "key") for _ in range(2)]):
             assert job.content.tobytes() == LARGE
             assert job.verified_by == "crc64nvme"
+
+
+def test_the_size_of_a_version_that_came_without_a_length_is_that_versions() -> None:
+    stored = StoredObject(LARGE)
+    chunk = b"%x\r\n%b\r\n0\r\n\r\n" % (len(LARGE), LARGE)
+    unsized = Reply(raw=b'HTTP/1.1 200 OK\r\netag: "e1"\r\ntransfer-encoding: chunked\r\n\r\n' + chunk, close=True)
+    with ScriptedServer(lambda r: stored.get(r) if "range" in r.headers else unsized) as server:
+        client = client_at(server.url)
+        assert client.run_one(client.get("bucket", "key", version_id="v1")).content == LARGE
+        assert len(server.requests) > 2
+        assert {received.query.get("versionId") for received in server.requests} == {"v1"}
 
 
 # ---- bodies that end early ----

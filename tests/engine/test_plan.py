@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from fastdatastore.config import GIB, MIB
 from fastdatastore.engine import plan
 from fastdatastore.engine.endpoints import Limits
-from fastdatastore.engine.get import ByteRange
+from fastdatastore.engine.ranges import ByteRange
 
 
 @pytest.mark.fault(48)

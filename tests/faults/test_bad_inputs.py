@@ -16,8 +16,9 @@ import pytest
 from fastdatastore import S3, S3GetObject, S3PutObject, errors
 from fastdatastore.auth.endpoint import EndpointConfig, check_bucket
 from fastdatastore.engine.client import Client
-from fastdatastore.engine.get import ByteRange, GetJob
+from fastdatastore.engine.get import GetJob
 from fastdatastore.engine.head import HeadJob
+from fastdatastore.engine.ranges import ByteRange
 from fastdatastore.testing.servers import RunningServer
 from tests.support.clients import client_at, client_of, s3_of
 from tests.support.faulty import Place

@@ -12,7 +12,7 @@ import pytest
 
 from fastdatastore import S3GetObject, S3PutObject, _native
 from fastdatastore.config import GIB, MIB
-from fastdatastore.engine.get import ByteRange
+from fastdatastore.engine.ranges import ByteRange
 from fastdatastore.testing.servers import null, seaweedfs
 from tests.support.clients import client_of, s3_of
 

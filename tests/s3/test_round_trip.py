@@ -22,7 +22,8 @@ import pytest
 from fastdatastore import S3, RangeInfo, S3GetObject, S3PutObject
 from fastdatastore.config import MIB
 from fastdatastore.engine.client import Client
-from fastdatastore.engine.get import INLINE_MAX, ByteRange
+from fastdatastore.engine.get import INLINE_MAX
+from fastdatastore.engine.ranges import ByteRange
 from fastdatastore.errors import ConfigurationError, InvalidKey, InvalidRange, NotFound
 from fastdatastore.testing.servers import RunningServer
 from tests.support.clients import client_of, s3_of

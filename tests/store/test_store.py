@@ -298,7 +298,7 @@ class Stores:
         (missing,) = store.verify([ref, NOWHERE])
         assert (missing.ref, str(missing.fault)) == (NOWHERE, "missing")
         with pytest.raises(errors.InvalidRef):
-            list(store.verify(["x"]))
+            store.verify(["x"])
         steps: list[str] = []
         looked: list[Any] = []
 
@@ -308,6 +308,26 @@ class Stores:
         assert list(drawn()) == []
         assert looked[0].artifacts.size == len(RANDOM)
         assert steps
+
+    @pytest.mark.parametrize(
+        "wrong", [{"grace": 60}, {"grace": -1}, {"grace": "1d"}, {"older_than": 90_000}, {"grace": float("inf")}]
+    )
+    def test_gc_refuses_what_cannot_be(self, store: ArtifactStore, wrong: dict[str, Any]) -> None:
+        store.put(1)
+        with pytest.raises(errors.ConfigurationError):
+            store.gc(**wrong)
+
+    def test_garbage_is_collected(self, store: ArtifactStore) -> None:
+        kept, gone = store.put_many([OBJECTS["an array"], RANDOM])
+        store.delete(gone)
+        steps: list[str] = []
+        report = store.gc(grace=timedelta(hours=3), dry_run=True, progress=steps.append)
+        assert (report.dry_run, report.artifacts.count, report.deleted_chunks.count) == (True, 1, 0)
+        assert steps
+        report = store.gc(exclusive=True)
+        assert report.deleted_chunks.size >= len(RANDOM)
+        assert same(store.get(kept), OBJECTS["an array"])
+        assert store.get(store.put(RANDOM)) == RANDOM
 
     # ---- shown, pickled, shared ----
 

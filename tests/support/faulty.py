@@ -12,7 +12,7 @@ from typing import Any
 from fastdatastore.auth.endpoint import EndpointConfig
 from fastdatastore.config import MIB, Settings
 from fastdatastore.engine.client import Client
-from fastdatastore.engine.get import ByteRange
+from fastdatastore.engine.ranges import ByteRange
 from fastdatastore.testing.faults import Fault, FaultProxy
 from fastdatastore.testing.servers import RunningServer
 from tests.support.clients import FixedCredentials, client_of

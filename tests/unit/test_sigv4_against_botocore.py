@@ -13,10 +13,10 @@ from botocore.compat import get_current_datetime
 from botocore.credentials import Credentials as BotocoreCredentials
 
 from fastdatastore.auth.credentials import CredentialProvider, Credentials
-from fastdatastore.engine.get import ByteRange
 from fastdatastore.engine.head import HeadJob
 from fastdatastore.engine.job import Job
 from fastdatastore.engine.listing import ListJob
+from fastdatastore.engine.ranges import ByteRange
 from tests.support.clients import FAKE, client_at
 from tests.support.scripted_server import Received, Reply, ScriptedServer, in_turn
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from fastdatastore.cli.commands import CannotRun
 from fastdatastore.cli.connection import Verbs, add_verb, connect
-from fastdatastore.cli.places import parse_object
+from fastdatastore.cli.places import add_objects, objects_of
 
 if TYPE_CHECKING:
     from typing import Any
@@ -23,14 +22,11 @@ def add_to(verbs: Verbs[Any]) -> None:
         description="Writes objects to standard output, one after another.",
         examples="  fds cat s3://bucket/data.csv.gz | gunzip | head\n",
     )
-    parser.add_argument("urls", nargs="+", metavar="s3://BUCKET/KEY")
-    parser.add_argument("--version-id", metavar="ID", default="", help="of the one object")
+    add_objects(parser)
 
 
 def _run(options: argparse.Namespace) -> int:
-    places = [parse_object(url) for url in options.urls]
-    if options.version_id and len(places) > 1:
-        raise CannotRun("--version-id is of one object")
+    places = objects_of(options)
     from fastdatastore.cli.streams import to_stdout
 
     client = connect(options)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 from dataclasses import dataclass
@@ -155,3 +156,21 @@ def pattern(text: str) -> re.Pattern[str]:
     """What * and ? stand for."""
     pieces = {"*": ".*", "?": "."}
     return re.compile("".join(pieces.get(c) or re.escape(c) for c in text), re.DOTALL)
+
+
+def add_objects(parser: argparse.ArgumentParser) -> None:
+    """The arguments of a verb that takes objects, or a version of one."""
+    parser.add_argument("urls", nargs="+", metavar="s3://BUCKET/KEY")
+    parser.add_argument("--version-id", metavar="ID", default="", help="of the one object")
+
+
+def objects_of(options: argparse.Namespace) -> list[S3Place]:
+    """What was given for them.
+
+    Raises:
+        CannotRun: A URL is no object's, or a version is named for several.
+    """
+    places = [parse_object(url) for url in options.urls]
+    if options.version_id and len(places) > 1:
+        raise CannotRun("--version-id is of one object")
+    return places

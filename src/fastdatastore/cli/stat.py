@@ -6,9 +6,8 @@ import argparse
 import json
 from typing import TYPE_CHECKING
 
-from fastdatastore.cli.commands import CannotRun
 from fastdatastore.cli.connection import Verbs, add_verb, connect
-from fastdatastore.cli.places import S3Place, parse_object
+from fastdatastore.cli.places import S3Place, add_objects, objects_of
 
 if TYPE_CHECKING:
     from typing import Any
@@ -39,14 +38,11 @@ def add_to(verbs: Verbs[Any]) -> None:
         description="Shows what is known of objects, without their bytes.",
         examples="  fds stat s3://bucket/model.bin\n  fds stat --json s3://bucket/a s3://bucket/b\n",
     )
-    parser.add_argument("urls", nargs="+", metavar="s3://BUCKET/KEY")
-    parser.add_argument("--version-id", metavar="ID", default="", help="of the one object")
+    add_objects(parser)
 
 
 def _run(options: argparse.Namespace) -> int:
-    places = [parse_object(url) for url in options.urls]
-    if options.version_id and len(places) > 1:
-        raise CannotRun("--version-id is of one object")
+    places = objects_of(options)
     from fastdatastore.cli.transfers import Transfers, write_line
     from fastdatastore.engine.head import HeadJob
 

@@ -42,10 +42,10 @@ def to_stdout(client: Client, source: S3Place, version: str = "") -> None:
         IntegrityError: What was written is damaged. Modified: It was replaced meanwhile.
     """
     from fastdatastore.engine import integrity
-    from fastdatastore.engine.get import ByteRange
     from fastdatastore.engine.head import HeadJob
     from fastdatastore.engine.plan import parts
     from fastdatastore.engine.planes.local import local as native
+    from fastdatastore.engine.ranges import ByteRange
 
     head = client.run_one(HeadJob(source.bucket, source.key, version, with_checksum=True))
     if head.size <= _PIECE:

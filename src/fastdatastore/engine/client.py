@@ -14,10 +14,11 @@ from fastdatastore.config import MIB, Settings
 from fastdatastore.engine import process
 from fastdatastore.engine.driver import Driver
 from fastdatastore.engine.files import FileSink
-from fastdatastore.engine.get import ByteRange, GetJob
+from fastdatastore.engine.get import GetJob
 from fastdatastore.engine.job import Job
 from fastdatastore.engine.options import NO_OPTIONS, Options
 from fastdatastore.engine.put import Condition, PutJob, PutStreamJob
+from fastdatastore.engine.ranges import ByteRange
 from fastdatastore.engine.remote import Remote
 from fastdatastore.engine.request import Pairs
 from fastdatastore.engine.sinks import MemorySink, PlacesSink, Sink, SpillSink

@@ -7,9 +7,7 @@ it into chunks) is given up: the Content-Range of a range of one byte tells the 
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fastdatastore import errors
 from fastdatastore.engine import integrity, plan
@@ -17,9 +15,11 @@ from fastdatastore.engine.bytesview import cut, pieces_of, size_of
 from fastdatastore.engine.concurrency import Controller
 from fastdatastore.engine.job import Job, RetryRequest
 from fastdatastore.engine.planes.local import local as _native
+from fastdatastore.engine.ranges import ByteRange, span_of
 from fastdatastore.engine.request import Pairs, Request, version_query
 from fastdatastore.engine.retry import make_error, refusal
 from fastdatastore.engine.sinks import Sink
+from fastdatastore.engine.verification import Verification
 
 if TYPE_CHECKING:
     from fastdatastore._native import Report
@@ -35,36 +35,6 @@ _RECODED_HINT = (
     "switch off compression for this path in what stands in between (proxy, CDN, gateway), or store the object anew by "
     "fastdatastore, with a checksum"
 )
-
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
-
-
-def _span_of(report: Report) -> tuple[int, int, int] | None:
-    """(offset, length, bytes of the whole object) as the reply's Content-Range has it."""
-    match = _CONTENT_RANGE.fullmatch(report.headers.get("content-range", ""))
-    return (int(match[1]), int(match[2]) - int(match[1]) + 1, int(match[3])) if match else None
-
-
-@dataclass(frozen=True)
-class ByteRange:
-    """Which bytes of an object: from `offset`, `length` of them (None: to its end); or its last `suffix` ones."""
-
-    offset: int = 0
-    length: int | None = None
-    suffix: int | None = None
-
-    def header(self) -> str:
-        if self.suffix is not None:
-            return f"bytes=-{self.suffix}"
-        last = "" if self.length is None else str(self.offset + self.length - 1)
-        return f"bytes={self.offset}-{last}"
-
-    def within(self, size: int) -> tuple[int, int]:
-        """(offset, length) of it in an object of `size` bytes."""
-        if self.suffix is not None:
-            return max(0, size - self.suffix), min(self.suffix, size)
-        left = max(0, size - self.offset)
-        return self.offset, left if self.length is None else min(self.length, left)
 
 
 class GetJob(Job):
@@ -109,11 +79,8 @@ class GetJob(Job):
         self._sizing: Request | None = None  # that range
         self._stream: Request | None = None  # the first, unranged request, while it is that
         self._todo: list[tuple[int, int]] = []  # (offset, length) within what was asked for, last first
-        self._pieces: list[tuple[int, int, int]] = []  # (offset, length, CRC) of what has landed
-        self._algorithm = integrity.PREFERRED
         self._checked = checked
-        self._expected: integrity.Expected | None = None
-        self._damaged = False
+        self._verification = Verification(checked)
         self._replaced: errors.S3Error | None = None  # the object, in the middle
         self._look: Request | None = None  # at what it is now
 
@@ -128,18 +95,8 @@ class GetJob(Job):
             headers: Pairs = (("x-amz-checksum-mode", "ENABLED"),) if self._checked else ()
             if self._range is not None:
                 headers += (("range", self._range.header()),)
-            self._stream = Request(
-                self,
-                "GetObject",
-                "GET",
-                self.bucket,
-                self.key,
-                query=self._query,
-                headers=headers,
-                pause_above=INLINE_MAX,
-                content_max=INLINE_MAX,
-                expected=(416,) if self._range is not None else (),
-            )
+            expected = (416,) if self._range is not None else ()
+            self._stream = self._get(headers=headers, pause_above=INLINE_MAX, content_max=INLINE_MAX, expected=expected)
             return self._stream
         if self._unsized is not None and self._sizing is None:
             self._sizing = self._range_of_one_byte()
@@ -161,24 +118,18 @@ class GetJob(Job):
 
     def _range_of_one_byte(self) -> Request:
         """A server that knows no ranges would send all again: then it pauses, or is cut."""
-        request = Request(self, "GetObject", "GET", self.bucket, self.key, pause_above=1, content_max=1)
+        request = self._get(pause_above=1, content_max=1)
         self._aim(request, 0, 1)
         return request
 
     def _ranged(self, offset: int, length: int) -> Request:
-        request = Request(
-            self,
-            "GetObject",
-            "GET",
-            self.bucket,
-            self.key,
-            query=self._query,
-            target=self._sink.target(offset, length),
-            download_crc=self._crc,
-            part=offset + 1,
-        )
+        target = self._sink.target(offset, length)
+        request = self._get(target=target, download_crc=self._verification.crc, part=offset + 1)
         self._aim(request, offset, length)
         return request
+
+    def _get(self, **options: Any) -> Request:
+        return Request(self, "GetObject", "GET", self.bucket, self.key, query=self._query, **options)
 
     def _aim(self, request: Request, offset: int, length: int) -> None:
         first = self.offset + offset
@@ -188,11 +139,6 @@ class GetJob(Job):
         request.headers = tuple(headers)
         request.expected = (412,)
 
-    @property
-    def _crc(self) -> int:
-        """What is taken of the bytes as they come."""
-        return integrity.ALGORITHMS[self._algorithm] if self._checked else _native.NO_CRC
-
     # ---- answers ----
 
     def _learn(self, request: Request, report: Report, length: int) -> None:
@@ -200,7 +146,7 @@ class GetJob(Job):
         self.headers = report.headers
         self.offset, self.total_size = 0, length
         if report.status == 206:
-            span = _span_of(report)
+            span = span_of(report)
             if span is None or span[1] != length:
                 raise make_error(
                     errors.ProtocolError,
@@ -218,11 +164,10 @@ class GetJob(Job):
                 request,
                 report,
             )
-        if self._range is None and self._checked:
-            self._expected = integrity.expected_of(report.headers)
-            if self._expected:
-                self._algorithm = self._expected.algorithm
-        if self._expected is None and (sign := integrity.recoded(report.headers, report.content_length is not None)):
+        if self._range is None:
+            self._verification.expect(report.headers)
+        sign = integrity.recoded(report.headers, report.content_length is not None)
+        if sign and self._verification.expected is None:
             message = f"these are not the bytes that are stored: {sign}"
             raise make_error(errors.ProtocolError, message, request, report, hint=_RECODED_HINT)
         self.size = length
@@ -237,7 +182,7 @@ class GetJob(Job):
         first = size if self._takes_all(size) else min(size, part_size)
         self._todo = plan.parts(first, size, part_size)[::-1]
         request.part = 1
-        return self._sink.target(0, first), self._crc
+        return self._sink.target(0, first), self._verification.crc
 
     def _takes_all(self, size: int) -> bool:
         """Whether the first stream goes on to the end; else it is one part of many, and its connection is cut off.
@@ -284,14 +229,14 @@ class GetJob(Job):
         if length != len(report.content):
             message = f"{len(report.content):,} bytes came where {length:,} were announced"
             raise RetryRequest(make_error(errors.ConnectionLost, message, request, report))
-        self._pieces = [(0, length, _native.crc(self._crc, report.content) if self._expected else 0)]
         framed = report.content_length is not None or "transfer-encoding" in report.headers
-        if not framed and self._expected is None:
+        if not framed and self._verification.expected is None:
             message = "the reply tells neither its length nor a checksum: that it is whole cannot be known"
             raise make_error(errors.ProtocolError, message, request, report)
-        damage = self._damage(request, report)
+        self._verification.take(report.content)
+        damage = self._verification.damage(request, report)
         if damage is not None:
-            raise RetryRequest(damage) if self._first_damage() else damage
+            raise RetryRequest(damage) if self._verification.begins_anew() else damage
         self._sink.take(report.content)
         self.moved = length
         self._end()
@@ -300,14 +245,14 @@ class GetJob(Job):
         """The body is longer than what comes with its head, and nobody has said how long."""
         self._stream = None
         self.headers = report.headers
-        span = _span_of(report) if report.status == 206 else None
+        span = span_of(report)
         if span is None:
             self._unsized = report
         else:
             self._plan(request, report, span[1])
 
     def _take_size(self, request: Request, report: Report) -> None:
-        span = _span_of(report) if report.status == 206 else None
+        span = span_of(report)
         if span is None or span[:2] != (0, 1) or self._unsized is None:
             raise self._no_size(request, report)
         self._plan(request, self._unsized, span[2])
@@ -366,7 +311,7 @@ class GetJob(Job):
     def _keep(self, request: Request, offset: int, length: int, crc: int) -> None:
         assert request.target is not None
         self._sink.landed(offset, request.target, length)
-        self._pieces.append((offset, length, crc))
+        self._verification.add(offset, length, crc)
         self.moved += length
 
     def before_retry(self, request: Request, report: Report) -> None:
@@ -383,7 +328,7 @@ class GetJob(Job):
         if request is self._stream:
             self._stream = None  # from here on it is a ranged one like the others
             request.pause_above = 0
-            request.download_crc = self._crc
+            request.download_crc = self._verification.crc
         request.target = cut(pieces_of(request.target), landed, length - landed)
         request.part = offset + landed + 1
         self._aim(request, offset + landed, length - landed)
@@ -391,39 +336,18 @@ class GetJob(Job):
     # ---- the end ----
 
     def _verify(self, request: Request, report: Report) -> None:
-        damage = self._damage(request, report)
+        damage = self._verification.damage(request, report)
         if damage is None:
             self._end()
             return
-        if not self._first_damage():
+        if not self._verification.begins_anew():
             raise damage
         self.retries += 1
         self.moved = 0
-        self._pieces.clear()
         self._todo = plan.parts(0, self.size, plan.part_size_for(self.size, self._part_size))[::-1]
 
-    def _first_damage(self) -> bool:
-        """A bit that flipped on the way will not flip again: the bytes are fetched once more, all of them."""
-        first, self._damaged = not self._damaged, True
-        return first
-
-    def _damage(self, request: Request, report: Report) -> errors.S3Error | None:
-        """The error, if what has arrived is not what the object's checksum stands for."""
-        expected = self._expected
-        if expected is None:
-            self.verified_by = "length"
-            return None
-        got = integrity.combine(self._algorithm, self._pieces)
-        if got == expected.value:
-            self.verified_by = expected.source
-            return None
-        message = (
-            f"the {self.size:,} bytes that arrived have the {expected.algorithm} {got:x}, the object has "
-            f"{expected.value:x}; they were thrown away"
-        )
-        return make_error(errors.IntegrityError, message, request, report)
-
     def _end(self) -> None:
+        self.verified_by = self._verification.verified_by
         self.content = self._sink.close(ok=True)
         self.finish()
 

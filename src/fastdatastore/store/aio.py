@@ -20,7 +20,7 @@ from fastdatastore.store.put.outline import Prepared
 from fastdatastore.store.stat import ArtifactStat
 from fastdatastore.store.tags import ANY, Expected
 from fastdatastore.store.verify import Finding
-from fastdatastore.store.work import Step, Work, check_prepared, several
+from fastdatastore.store.work import Step, Work, check_prepared, check_refs, several
 
 T = TypeVar("T")
 
@@ -33,8 +33,8 @@ class AsyncArtifactStore(Work):
 
     Each verb works in a thread of the event loop's default executor, so that no event loop waits for anything, and as
     many go on at once as that has threads: for many objects take put_many and get_many. A verb that is cancelled is
-    called off within about a tenth of a second, and nothing of it goes on; an object that is being pickled or loaded at
-    that moment is so to its end.
+    called off within about a tenth of a second, and nothing of it goes on; what is being prepared, or made of bytes,
+    at that moment is so to its end.
 
     WARNING: loading an artifact that was pickled runs code that whoever wrote it has chosen; see ArtifactStore.
     """
@@ -74,7 +74,7 @@ class AsyncArtifactStore(Work):
 
         WARNING: loading an artifact that was pickled runs code that whoever wrote it has chosen.
         """
-        return (await _in_a_thread(self._get, [ref], allow_pickle, readonly, max_bytes, False))[0]
+        return (await _in_a_thread(self._get, check_refs([ref], "get"), allow_pickle, readonly, max_bytes, False))[0]
 
     async def get_many(
         self,
@@ -86,8 +86,8 @@ class AsyncArtifactStore(Work):
         return_errors: bool = False,
     ) -> list[Any]:
         """Loads several objects at once, in the order of `refs`; see ArtifactStore.get_many."""
-        refs = [*several(refs, "get_many")]
-        return await _in_a_thread(self._get, refs, allow_pickle, readonly, max_bytes, return_errors)
+        wanted = check_refs(refs, "get_many")
+        return await _in_a_thread(self._get, wanted, allow_pickle, readonly, max_bytes, return_errors)
 
     async def delete(self, ref: str, *, force: bool = False) -> None:
         """Deletes an artifact; see ArtifactStore.delete."""
@@ -126,7 +126,7 @@ class AsyncArtifactStore(Work):
     ) -> AsyncGenerator[Finding, None]:
         """Reads artifacts and compares all their bytes, for `async for` as `list`; see ArtifactStore.verify."""
         self._check_open()
-        return _drawn(self._verify, None if refs is None else [*several(refs, "verify")], progress)
+        return _drawn(self._verify, None if refs is None else check_refs(refs, "verify"), progress)
 
     async def gc(
         self,

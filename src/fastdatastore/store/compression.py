@@ -2,14 +2,14 @@
 
 What decides is measured. A sample of each run of chunks says how far they shrink, and how fast; the put says how fast
 its back end takes bytes when it never has to wait for them. A chunk is compressed if the slower of compressing and of
-sending what is left is still clearly faster than sending it raw. As long as nothing has been sent, so much goes raw as
-a fast link takes within the tenth of a second that it needs to show that it is one.
+sending what is left is still clearly faster than sending it raw. As long as the link is unknown, all goes raw: only a
+back end that gets as much as it asks for shows what it can take.
 """
 
 from __future__ import annotations
 
-import threading
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 from weakref import WeakKeyDictionary
 
@@ -39,12 +39,12 @@ _HOLDS_FOR = 128 * MIB
 # Numbers of these sizes are tried shuffled, and are if that saves so much more.
 _NUMBERS = (2, 4, 8, 16)
 _SHUFFLE_SAVES = 0.95
-# Of level 1's speed and body: arrays, frames and pickles, on several machines.
-_LEVELS = ((1, 1.0, 1.0), (3, 0.5, 0.95))
+# What a level takes of level 1's speed, and of its body, for arrays, frames and pickles.
+_LEVELS = {1: (1.0, 1.0), 3: (0.5, 0.95)}
+# Seconds after which a link is measured anew. Where compressing is what takes the time, a back end shows nothing.
+_KNOWN_FOR = 60.0
 # Core-seconds that it takes to send a byte, which compressing does not get.
 _SENDING = 0.4e-9
-# Bytes that may be on the way raw as long as the link is unknown: what 10 Gbit/s take in a tenth of a second.
-_UNKNOWN_LINK = 128 * MIB
 
 
 def check(setting: object) -> Setting:
@@ -116,34 +116,42 @@ def _timed(raw: memoryview, item: int, *, shuffled: bool) -> Sample:
 
 
 class Rates:
-    """What was measured at one back end, by all puts there. Thread-safe."""
+    """What was measured at one back end, by all puts there. Thread-safe.
 
-    def __init__(self) -> None:
+    Args:
+        clock: Seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._lock = forks.lock()
         self._link: float | None = None
         self._is_guess = True
+        self._measured = 0.0  # when
         self._yield = 1.0
 
     def __repr__(self) -> str:
-        link = "unknown" if self._link is None else f"{self._link / 1e6:,.0f} MB/s"
+        link = "unknown" if self.link is None else f"{self.link / 1e6:,.0f} MB/s"
         return f"<Rates [link: {link} | compressing: {self._yield:.2f} of a sample's rate]>"
 
     @property
     def link(self) -> float | None:
-        """Bytes that it takes in a second."""
-        return self._link
+        """Bytes that it takes in a second; None: unknown, or not known any more."""
+        return self._link if self._clock() - self._measured < _KNOWN_FOR else None
 
     def sent(self, rate: float) -> None:
         """It took so many bytes in a second, and never had to wait for them."""
         with self._lock:
-            self._link = rate if self._link is None or self._is_guess else (self._link + rate) / 2
+            known = None if self._is_guess else self.link
+            self._link = rate if known is None else (known + rate) / 2
             self._is_guess = False
+            self._measured = self._clock()
 
     def guessed(self, rate: float) -> None:
         """The same, as far as can be said so early."""
         with self._lock:
-            if self._is_guess:
-                self._link = rate
+            if self._is_guess or self.link is None:
+                self._link, self._is_guess, self._measured = rate, True, self._clock()
 
     @property
     def compressing(self) -> float:
@@ -177,7 +185,7 @@ def best_level(sample: Sample, link: float, threads: int, compressing: float = 1
     if sample.ratio > _WORTH:
         return None
     best, fastest = None, link * _FASTER
-    for level, speed, size in _LEVELS:
+    for level, (speed, size) in _LEVELS.items():
         ratio = sample.ratio * size
         cores = max(0.5, threads - link * _SENDING)
         rate = min(cores * sample.rate * speed * compressing, link / ratio)
@@ -199,8 +207,6 @@ class Compression:
         self.setting = check(setting)
         self.rates = rates
         self._threads = threads
-        self._lock = threading.Lock()
-        self._raw_at_first = 0
 
     def __repr__(self) -> str:
         return f"<Compression {self.setting!r} [threads: {self._threads} | {self.rates!r}]>"
@@ -216,26 +222,20 @@ class Compression:
         Raises:
             ConfigurationError: A level was asked for, and the package zstandard is not installed.
         """
-        if self.is_off:
+        level: int | None
+        if isinstance(self.setting, int):
+            known, level = sampling.of(raw, item), self.setting
+        elif self.is_off or (link := self.rates.link) is None:
             return codec.stored(raw)
-        known = sampling.of(raw, item)
-        level = self.setting if isinstance(self.setting, int) else self._level(known, len(raw))
+        else:
+            known = sampling.of(raw, item)
+            level = best_level(known, link, self._threads, self.rates.compressing)
         if level is None:
             return codec.stored(raw)
         start = time.perf_counter()
         frame, body = codec.compress(raw, item, level, shuffled=known.shuffled)
         sampling.turned_out(frame)
-        if level == 1:
-            self.rates.compressed(len(raw) / max(time.perf_counter() - start, 1e-9), known.rate)
+        if level in _LEVELS:
+            speed, _ = _LEVELS[level]
+            self.rates.compressed(len(raw) / max(time.perf_counter() - start, 1e-9), known.rate * speed)
         return frame, body
-
-    def _level(self, known: Sample, size: int) -> int | None:
-        if (link := self.rates.link) is not None:
-            return best_level(known, link, self._threads, self.rates.compressing)
-        if known.ratio > _WORTH:
-            return None
-        with self._lock:
-            if self._raw_at_first < _UNKNOWN_LINK:
-                self._raw_at_first += size
-                return None
-        return 1

@@ -14,7 +14,7 @@ from fastdatastore.store import compression as compressing
 from fastdatastore.store import opening
 from fastdatastore.store.backends.base import Backend
 from fastdatastore.store.backends.watched import Watched
-from fastdatastore.store.cancel import Cancel
+from fastdatastore.store.cancel import NEVER, Cancel
 from fastdatastore.store.collection.lease import Lease
 from fastdatastore.store.compression import Setting
 from fastdatastore.store.parameters import Parameters
@@ -38,7 +38,7 @@ class Face:
         **connection: Unpack[Connection],
     ) -> None:
         self._backend = opening.open_backend(url, durable=durable, **connection)
-        self._url = url.rstrip("/")
+        self._url = url
         self._compression = compressing.check(compression)
         self._durable = durable
         self._client: Client | None = getattr(self._backend, "client", None)  # a directory has none
@@ -82,7 +82,7 @@ class Face:
         with self._lock:
             self._calls += 1
         try:
-            backend = Watched(self._backend, cancel.check)
+            backend = self._backend if cancel is NEVER else Watched(self._backend, cancel.check)
             if self._parameters is None:
                 self._parameters = (opening.find_or_make if make else opening.find)(backend, self._url)
             yield backend

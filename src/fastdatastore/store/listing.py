@@ -41,7 +41,7 @@ def listed(backend: Backend, *, details: bool, memory: int, cancel: Cancel) -> G
             yield from entries
             return
         while some := {entry.ref: entry for entry in islice(entries, _STEP)}:
-            with closing(outlines(backend, [*some], memory=memory, cancel=cancel)) as read:
+            with closing(outlines(backend, [*some], columns=False, memory=memory, cancel=cancel)) as read:
                 for name, outline in read:
                     if isinstance(outline, Outline):
                         some[name] = replace(some[name], size=outline.size, type=outline.description.type)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable
 from contextlib import closing
 from dataclasses import dataclass, replace
 
@@ -38,23 +38,29 @@ class Outline:
 
 
 def outlines(
-    backend: Backend, refs: Sequence[str], *, memory: int, cancel: Cancel
+    backend: Backend, refs: Iterable[str], *, columns: bool, memory: int, cancel: Cancel
 ) -> Generator[tuple[str, Outline | Exception], None, None]:
-    """Of each of these artifacts (none twice), as they come; one that fails stops no other."""
+    """Of each of these artifacts, as they come; one that fails stops no other.
+
+    Args:
+        columns: Also those of tables, for which a small chunk is read.
+    """
     with closing(read_manifests(backend, refs, cancel)) as manifests:
         for ref, stored in manifests:
             if isinstance(stored, Exception):
                 yield ref, stored
                 continue
             try:
-                yield ref, Outline(ref, stored, _describe(backend, ref, stored, memory, cancel))
+                yield ref, Outline(ref, stored, _describe(backend, ref, stored, columns, memory, cancel))
             except FastDatastoreError as error:
                 if isinstance(error, FormatError):
                     error.place = ref
                 yield ref, error
 
 
-def _describe(backend: Backend, ref: str, stored: StoredManifest, memory: int, cancel: Cancel) -> Description:
+def _describe(
+    backend: Backend, ref: str, stored: StoredManifest, columns: bool, memory: int, cancel: Cancel
+) -> Description:
     manifest = stored.manifest
     buffers: list[memoryview | None] = [None] * len(manifest.buffers)
 
@@ -63,7 +69,7 @@ def _describe(backend: Backend, ref: str, stored: StoredManifest, memory: int, c
         return registry.describe(manifest.serializer, manifest.version, dict(manifest.header), lengths, buffers)
 
     found = described()
-    if not found.is_table or found.schema is not None:
+    if not columns or not found.is_table or found.schema is not None:
         return found
     part, numbers = _small_part(stored)
     with closing(fetch(backend, [(ref, part)], memory=memory, cancel=cancel, max_bytes=_MOST)) as fetched:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -60,24 +59,13 @@ class ArtifactStat:
         return self.size / self.stored_size if self.stored_size else None
 
 
-def stat_many(
-    backend: Backend, artifacts: Sequence[str], *, memory: int, cancel: Cancel
-) -> Generator[tuple[str, ArtifactStat | Exception], None, None]:
-    """Of each of these artifacts (none twice); one that fails stops no other."""
-    good: list[Outline] = []
-    with closing(outlines(backend, artifacts, memory=memory, cancel=cancel)) as found:
-        for ref, outline in found:
-            if isinstance(outline, Outline):
-                good.append(outline)
-            else:
-                yield ref, outline
-    names = {refs.artifact_name(refs.digest_of(outline.ref)) for outline in good}
-    names |= {refs.chunk_name(chunk.digest) for outline in good for chunk in _objects(outline)}
-    there: dict[str, Existence] = {}
-    with closing(backend.found(names, cancel.check)) as answers:
-        there.update(answers)
-    for outline in good:
-        yield outline.ref, _stat(outline, there)
+def stat(backend: Backend, artifact: str, *, memory: int, cancel: Cancel) -> ArtifactStat:
+    """Of one artifact. See ArtifactStore.stat."""
+    ((_, outline),) = outlines(backend, [artifact], columns=True, memory=memory, cancel=cancel)
+    if isinstance(outline, Exception):
+        raise outline
+    names = [refs.artifact_name(refs.digest_of(artifact)), *(refs.chunk_name(c.digest) for c in _objects(outline))]
+    return _stat(outline, dict(backend.found(names, cancel.check)))
 
 
 def _chunks(outline: Outline) -> list[Chunk]:

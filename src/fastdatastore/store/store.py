@@ -15,7 +15,7 @@ from fastdatastore.store.put.outline import Prepared
 from fastdatastore.store.stat import ArtifactStat
 from fastdatastore.store.tags import ANY, Expected
 from fastdatastore.store.verify import Finding, Verified
-from fastdatastore.store.work import Step, Work, check_prepared, several
+from fastdatastore.store.work import Step, Work, check_prepared, check_refs, several
 
 
 class ArtifactStore(Work):
@@ -119,7 +119,7 @@ class ArtifactStore(Work):
             UntrustedPickle: It was pickled, and `allow_pickle` is False.
             SerializationError, ConfigurationError: Code or a library that it needs is not here.
         """
-        return self._get([ref], allow_pickle, readonly, max_bytes, False, NEVER)[0]
+        return self._get(check_refs([ref], "get"), allow_pickle, readonly, max_bytes, False, NEVER)[0]
 
     def get_many(
         self,
@@ -136,8 +136,7 @@ class ArtifactStore(Work):
             max_bytes: Of each of them.
             return_errors: Put the exceptions in the places of the objects; else the first one is raised.
         """
-        refs = [*several(refs, "get_many")]
-        return self._get(refs, allow_pickle, readonly, max_bytes, return_errors, NEVER)
+        return self._get(check_refs(refs, "get_many"), allow_pickle, readonly, max_bytes, return_errors, NEVER)
 
     def delete(self, ref: str, *, force: bool = False) -> None:
         """Deletes an artifact, of which there need be none. Its chunks, which others may share, are left to gc.
@@ -213,7 +212,7 @@ class ArtifactStore(Work):
             At the generator's end (`yield from`): what was looked at.
         """
         self._check_open()
-        return self._verify(None if refs is None else [*several(refs, "verify")], progress, NEVER)
+        return self._verify(None if refs is None else check_refs(refs, "verify"), progress, NEVER)
 
     def gc(
         self,

@@ -17,7 +17,7 @@ from fastdatastore.store.listing import ArtifactEntry, listed
 from fastdatastore.store.loading import load_many
 from fastdatastore.store.put.many import put_many
 from fastdatastore.store.put.outline import Prepared, prepare
-from fastdatastore.store.stat import ArtifactStat, stat_many
+from fastdatastore.store.stat import ArtifactStat, stat
 from fastdatastore.store.verify import Finding, Verified
 
 Step: TypeAlias = Callable[[str], None]
@@ -25,7 +25,7 @@ Step: TypeAlias = Callable[[str], None]
 
 
 class Work(Face):
-    """Each method checks what it is given before it asks for anything."""
+    """Each method checks what it is given before it asks for anything; several refs are checked by check_refs."""
 
     def _put(self, objects: Iterable[object], return_errors: bool, cancel: Cancel) -> list[Any]:
         """The refs in the order of the objects; errors in their places, or the first one raised."""
@@ -61,8 +61,6 @@ class Work(Face):
         cancel: Cancel,
     ) -> list[Any]:
         """The objects in the order of the refs; errors in their places, or the first one raised."""
-        for each in refs:
-            ref.digest_of(each)
         if max_bytes is not None and (type(max_bytes) is not int or max_bytes < 0):
             raise ConfigurationError(f"max_bytes is a number of bytes or None, got {max_bytes!r}")
         results: list[Any] = [None] * len(refs)
@@ -109,10 +107,7 @@ class Work(Face):
     def _stat(self, artifact: str, cancel: Cancel) -> ArtifactStat:
         ref.digest_of(artifact)
         with self._call(cancel) as backend:
-            ((_, found),) = stat_many(backend, [artifact], memory=self._memory, cancel=cancel)
-        if isinstance(found, Exception):
-            raise found
-        return found
+            return stat(backend, artifact, memory=self._memory, cancel=cancel)
 
     def _list(self, details: bool, cancel: Cancel) -> Generator[ArtifactEntry, None, None]:
         with (
@@ -124,8 +119,6 @@ class Work(Face):
     def _verify(
         self, refs: Sequence[str] | None, progress: Step | None, cancel: Cancel
     ) -> Generator[Finding, None, Verified]:
-        for each in refs or ():
-            ref.digest_of(each)
         with self._call(cancel) as backend:
             findings = verify.verify(backend, refs, cancel=cancel, progress=progress or _ignored)
             with closing(findings):
@@ -141,12 +134,14 @@ class Work(Face):
         progress: Step | None,
         cancel: Cancel,
     ) -> GcReport:
+        seconds = _seconds("grace", grace)
+        age = None if older_than is None else _seconds("older_than", older_than)
         with self._call(cancel) as backend:
             return gc(
                 backend,
-                grace=_seconds("grace", grace),
+                grace=seconds,
                 untagged=untagged,
-                older_than=None if older_than is None else _seconds("older_than", older_than),
+                older_than=age,
                 exclusive=exclusive,
                 dry_run=dry_run,
                 progress=progress or _ignored,
@@ -163,6 +158,18 @@ def several(what: Iterable[Any], verb: str) -> Iterable[Any]:
     if isinstance(what, str | bytes | bytearray | memoryview | Mapping) or not hasattr(what, "__iter__"):
         raise ConfigurationError(f"{verb} takes several, such as a list; got one {type(what).__name__}: give [it]")
     return what
+
+
+def check_refs(refs: Iterable[str], verb: str) -> list[str]:
+    """The refs that are given to a verb that takes several.
+
+    Raises:
+        ConfigurationError: It is one. InvalidRef: One of them is none.
+    """
+    listed = [*several(refs, verb)]
+    for each in listed:
+        ref.digest_of(each)
+    return listed
 
 
 def check_prepared(prepared: object) -> Prepared:

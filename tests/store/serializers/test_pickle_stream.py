@@ -140,27 +140,13 @@ def test_a_pickle_in_pieces_is_not_joined(monkeypatch: pytest.MonkeyPatch) -> No
     assert round_trip(obj) == obj
 
 
-def test_pieces_end_at_the_same_places_whatever_is_written_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pieces, "_BLOCK", 1000)
-    content = bytes(range(256)) * 40
-    made = []
-    for step in (1, 7, 999, 1000, 1001, 5000):
-        taken: list[memoryview] = []
-        writer = pieces.PieceWriter(taken.append)
-        for start in range(0, len(content), step):
-            writer.write(content[start : start + step])
-        made.append([bytes(piece) for piece in (*taken, writer.rest())])
-    assert all(one == made[0] for one in made)
-    assert b"".join(made[0]) == content
-
-
 class Watched:
     """Notes what a sink gets, and when."""
 
     def __init__(self) -> None:
         self.got: list[Any] = []
 
-    def piece(self, view: memoryview) -> None:
+    def piece(self, view: memoryview, is_copy: bool) -> None:
         self.got.append(bytes(view))
 
     def buffer(self, spec: BufferSpec) -> None:
@@ -168,6 +154,20 @@ class Watched:
 
     def restart(self) -> None:
         self.got.append("restart")
+
+
+def test_pieces_end_at_the_same_places_whatever_is_written_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pieces, "_BLOCK", 1000)
+    content = bytes(range(256)) * 40
+    made = []
+    for step in (1, 7, 999, 1000, 1001, 5000):
+        sink = Watched()
+        writer = pieces.PieceWriter(sink.piece)
+        for start in range(0, len(content), step):
+            writer.write(content[start : start + step])
+        made.append([*sink.got, bytes(writer.rest())])
+    assert all(one == made[0] for one in made)
+    assert b"".join(made[0]) == content
 
 
 class Peek:
@@ -207,7 +207,7 @@ def test_what_a_sink_raises_is_nobodys_pickle_error() -> None:
         pass
 
     class Small(Watched):
-        def piece(self, view: memoryview) -> None:
+        def piece(self, view: memoryview, is_copy: bool) -> None:
             raise Full
 
     with pytest.raises(Full):

@@ -6,7 +6,7 @@ import argparse
 import json
 from typing import TYPE_CHECKING
 
-from fastdatastore.cli.artifact.stores import add_store, open_store, printable
+from fastdatastore.cli.artifact.stores import add_store, open_store, printable, tags_by_ref
 from fastdatastore.cli.connection import Verbs, add_verb
 
 if TYPE_CHECKING:
@@ -36,9 +36,7 @@ def _run(options: argparse.Namespace) -> int:
     from fastdatastore.cli.transfers import write_line
 
     with open_store(options) as store:
-        tags: dict[str, list[str]] = {}
-        for name, ref in store.tags().items():
-            tags.setdefault(ref, []).append(name)
+        tags = tags_by_ref(store)
         for entry in store.list(details=options.long):
             if options.tagged and entry.ref not in tags:
                 continue

@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from fastdatastore.cli.artifact.stores import add_store, complain, open_store, printable, ref_of
+from fastdatastore.cli.artifact.stores import add_store, complain, open_store, printable, ref_of, tags_by_ref
 from fastdatastore.cli.connection import Verbs, add_verb
 
 if TYPE_CHECKING:
@@ -39,9 +39,7 @@ def _run(options: argparse.Namespace) -> int:
 
     failed = shown = 0
     with open_store(options) as store:
-        tags: dict[str, list[str]] = {}
-        for name, ref in store.tags().items():
-            tags.setdefault(ref, []).append(name)
+        tags = tags_by_ref(store)
         for artifact in options.artifacts:
             try:
                 found = store.stat(ref_of(store, artifact))

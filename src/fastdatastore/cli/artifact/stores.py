@@ -57,6 +57,19 @@ def ref_of(store: ArtifactStore, name: str) -> str:
     return store.resolve(name)
 
 
+def tags_by_ref(store: ArtifactStore) -> dict[str, list[str]]:
+    """The tags of each artifact that has some; none if one is damaged, which is said."""
+    from fastdatastore.errors import FormatError
+
+    found: dict[str, list[str]] = {}
+    try:
+        for name, ref in store.tags().items():
+            found.setdefault(ref, []).append(name)
+    except FormatError as error:
+        complain("tags are not shown", error)
+    return found
+
+
 def printable(text: str) -> str:
     """What whoever writes to the store has chosen, such as tags and columns: nothing of it may steer the terminal."""
     shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[:_LONGEST])

@@ -6,9 +6,10 @@ from typing import Any, NamedTuple
 
 from fastdatastore import errors
 from fastdatastore.engine.files import FileSink
-from fastdatastore.engine.get import ByteRange, GetJob
+from fastdatastore.engine.get import GetJob
 from fastdatastore.engine.head import HeadJob
 from fastdatastore.engine.job import Job
+from fastdatastore.engine.ranges import ByteRange
 from fastdatastore.engine.sinks import Sink, SpillSink
 from fastdatastore.s3.context import Context
 from fastdatastore.s3.files import SpilledFile

@@ -154,8 +154,8 @@ class _Outline:
         self._laying = Laying(), Laying()
         self._cuts: tuple[list[_Cuts], list[_Cuts]] = [], []
 
-    def piece(self, view: memoryview) -> None:
-        self._add(0, BufferSpec(view), is_copy=True)
+    def piece(self, view: memoryview, is_copy: bool) -> None:
+        self._add(0, BufferSpec(view), is_copy=is_copy)
 
     def buffer(self, spec: BufferSpec) -> None:
         self._add(1, spec, is_copy=False)

@@ -153,7 +153,6 @@ class Pipeline:
                 self._meter.drew(write.size)
                 yield write
             elif (self._is_exhausted and not self._unfinished) or (self._results and not self._on_the_way):
-                self._meter.ran_dry()
                 return
             elif self._draw():
                 continue

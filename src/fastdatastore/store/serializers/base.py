@@ -97,8 +97,12 @@ class Describes(Protocol):
 class Sink(Protocol):
     """Takes the buffers of an object while they are made. What a method raises ends the serializing."""
 
-    def piece(self, view: memoryview) -> None:
-        """The next stretch of a pickle, of memory that nobody else needs; all pieces come before all other buffers."""
+    def piece(self, view: memoryview, is_copy: bool) -> None:
+        """The next stretch of a pickle; all pieces come before all other buffers.
+
+        Args:
+            is_copy: Its memory was made for it, and nobody else needs it.
+        """
         ...
 
     def buffer(self, spec: BufferSpec) -> None:
@@ -117,7 +121,7 @@ class Collected:
         self._pieces: list[BufferSpec] = []
         self._others: list[BufferSpec] = []
 
-    def piece(self, view: memoryview) -> None:
+    def piece(self, view: memoryview, is_copy: bool) -> None:
         self._pieces.append(BufferSpec(view))
 
     def buffer(self, spec: BufferSpec) -> None:

@@ -90,7 +90,7 @@ def dump(obj: Any, protocol: int, sink: Sink, callback: BufferCallback = None) -
     if not writer.taken and rest.nbytes <= MOST_CANONICAL:
         rest = memoryview(canonical(rest.tobytes()))
     if rest.nbytes:
-        sink.piece(rest)
+        sink.piece(rest, is_copy=True)
     return writer.taken + bool(rest.nbytes)
 
 
@@ -136,7 +136,7 @@ def _written(kind: Any, obj: Any, protocol: int, sink: Sink, callback: BufferCal
 class _Nowhere:
     """A sink that keeps nothing."""
 
-    def piece(self, view: memoryview) -> None: ...
+    def piece(self, view: memoryview, is_copy: bool) -> None: ...
     def buffer(self, spec: BufferSpec) -> None: ...
     def restart(self) -> None: ...
 

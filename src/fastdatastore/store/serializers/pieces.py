@@ -17,13 +17,13 @@ class PieceWriter:
     """A file that a pickler writes to; where its pieces end depends on nothing but what is written.
 
     Args:
-        take: Is given each piece when it is full.
+        take: Is given each piece when it is full, and whether it is a copy of what was written.
 
     Attributes:
         taken: How many it was given.
     """
 
-    def __init__(self, take: Callable[[memoryview], None]) -> None:
+    def __init__(self, take: Callable[[memoryview, bool], None]) -> None:
         self.taken = 0
         self._take = take
         self._waiting: list[bytes | memoryview] = []
@@ -33,8 +33,8 @@ class PieceWriter:
         size = len(data)
         if size >= _KEPT and type(data) in (bytes, bytearray):
             if self._size:
-                self._hand_on(self.rest())
-            self._hand_on(memoryview(data))
+                self._hand_on(self.rest(), is_copy=True)
+            self._hand_on(memoryview(data), is_copy=False)
             return size
         self._waiting.append(bytes(data))
         self._size += size
@@ -42,7 +42,7 @@ class PieceWriter:
             block = memoryview(b"".join(self._waiting))
             self._waiting = [block[_BLOCK:]]
             self._size -= _BLOCK
-            self._hand_on(block[:_BLOCK])
+            self._hand_on(block[:_BLOCK], is_copy=True)
         return size
 
     def rest(self) -> memoryview:
@@ -52,9 +52,9 @@ class PieceWriter:
         self._size = 0
         return rest
 
-    def _hand_on(self, piece: memoryview) -> None:
+    def _hand_on(self, piece: memoryview, *, is_copy: bool) -> None:
         self.taken += 1
-        self._take(piece)
+        self._take(piece, is_copy)
 
 
 class PieceReader:
