@@ -310,7 +310,8 @@ def test_small_arrays_and_scalars_of_numpy_come_back() -> None:
 
 SCALARS = [
     np.bool_(True), np.datetime64("2020-01-01"), np.datetime64("NaT"), np.timedelta64(5, "s"), np.str_("tëxt"),
-    np.str_(""), np.bytes_(b"b"), np.zeros(1, [("a", "i4"), ("b", "f8")])[0], np.void(b"abc"), np.int64(3), np.float16(0.5),
+    np.str_(""), np.bytes_(b"b"), np.zeros(1, [("a", "i4"), ("b", "f8")])[0], np.void(b"abc"), np.int64(3),
+    np.float16(0.5),
 ]  # fmt: skip
 
 
