@@ -53,7 +53,7 @@ def test_a_refused_connection_is_an_error_soon(wire: Way) -> None:
     with pytest.raises(errors.ConnectError) as raised:
         wire.get("key")
     assert raised.value.attempts > 1
-    assert time.monotonic() - began < 5.0
+    assert time.monotonic() - began < 10.0
 
 
 @pytest.mark.fault(1)
@@ -89,7 +89,7 @@ def test_a_server_that_takes_no_connection_is_given_up_in_time(deaf_port: int) -
     with pytest.raises(errors.ConnectError, match=r"0\.3 s.*AWS_ENDPOINT_URL") as raised:
         client.run_one(client.get("bucket", "key"))
     assert raised.value.attempts == retry.CONNECT_ATTEMPTS
-    assert time.monotonic() - began < 5.0
+    assert time.monotonic() - began < 10.0
 
 
 # ---- connections that break: 5, 6, 7 ----

@@ -66,12 +66,12 @@ def seconds(server: Server, connections: int, work: Callable[[socket.socket], No
 
 
 def assert_takes(expected: float, attempt: Callable[[], list[float]], first: float = 0.9) -> None:
-    """The last connection is done after so many seconds, within 10 %; the first after at least that share of them."""
-    for _ in range(3):
+    """The last connection is done after so many seconds, never earlier, and within 10 % where the machine lets it; then
+    the first has taken at least that share of them."""
+    for _ in range(10):
         took = attempt()
-        assert min(took) > expected * first
         assert max(took) > expected * 0.9
-        if max(took) < expected * 1.1:
+        if min(took) > expected * first and max(took) < expected * 1.1:
             return
     pytest.fail(f"{took} s, expected {expected}")
 
@@ -165,8 +165,8 @@ def test_paced_bytes_are_the_same_bytes(transport: tuple[list[str], Path | None]
 @pytest.mark.parametrize(("mode", "method", "body"), [("fixed", "GET", b""), ("sink", "PUT", b"x" * 1000)])
 def test_a_reply_begins_after_the_latency(mode: str, method: str, body: bytes) -> None:
     with running(mode, "--first-byte-ms", "40") as server:
-        took = []
-        for _ in range(9):
+        took: list[float] = []
+        while len(took) < 9 or (min(took) > 0.055 and len(took) < 200):
             started = time.monotonic()
             assert statuses(server, 1, method=method, body=body) == [200]
             took.append(time.monotonic() - started)
@@ -175,8 +175,8 @@ def test_a_reply_begins_after_the_latency(mode: str, method: str, body: bytes) -
 
 def test_jitter_spreads_the_latency() -> None:
     with running("fixed", "--first-byte-ms", "10", "--jitter-ms", "40", "--seed", "7") as server:
-        took = []
-        for _ in range(20):
+        took: list[float] = []
+        while len(took) < 20 or (min(took) > 0.025 and len(took) < 500):  # a busy machine is rarely so quick
             started = time.monotonic()
             statuses(server, 1)
             took.append(time.monotonic() - started)

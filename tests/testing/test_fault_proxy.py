@@ -166,7 +166,7 @@ def test_latency_delays_the_head(proxy: FaultProxy) -> None:
     began = time.monotonic()
     with _http(proxy.url) as connection:
         _get(connection)
-    assert 0.2 <= time.monotonic() - began < 1.5
+    assert 0.2 <= time.monotonic() - began < 10.0
 
 
 def test_bandwidth_is_bounded(proxy: FaultProxy, pattern: bytes) -> None:
@@ -174,7 +174,7 @@ def test_bandwidth_is_bounded(proxy: FaultProxy, pattern: bytes) -> None:
     began = time.monotonic()
     with _http(proxy.url) as connection:
         assert _get(connection)[1] == pattern
-    assert 0.45 <= time.monotonic() - began < 1.5
+    assert 0.45 <= time.monotonic() - began < 10.0
 
 
 def test_bandwidth_of_a_request_is_bounded(storing: tuple[FaultProxy, RunningServer]) -> None:
@@ -182,7 +182,7 @@ def test_bandwidth_of_a_request_is_bounded(storing: tuple[FaultProxy, RunningSer
     proxy.add(Bandwidth(2_000_000, direction="request"))
     began = time.monotonic()
     assert _put(proxy.url, bytes(_SIZE)) == 200
-    assert 0.45 <= time.monotonic() - began < 1.5
+    assert 0.45 <= time.monotonic() - began < 10.0
 
 
 def test_a_stall_ends_after_its_seconds(proxy: FaultProxy, pattern: bytes) -> None:
@@ -190,7 +190,7 @@ def test_a_stall_ends_after_its_seconds(proxy: FaultProxy, pattern: bytes) -> No
     began = time.monotonic()
     with _http(proxy.url) as connection:
         assert _get(connection)[1] == pattern
-    assert 0.3 <= time.monotonic() - began < 2.0
+    assert 0.3 <= time.monotonic() - began < 10.0
 
 
 def test_a_stall_for_ever_forwards_what_comes_before_it(proxy: FaultProxy, pattern: bytes) -> None:
@@ -434,7 +434,7 @@ def test_a_body_that_ends_with_the_connection_and_a_fin_that_is_late(proxy: Faul
         head, body = _read(sock)
     assert body == pattern
     assert b"content-length" not in head.lower()
-    assert 0.3 <= time.monotonic() - began < 2.0
+    assert 0.3 <= time.monotonic() - began < 10.0
 
 
 def test_chunked_messages_pass_in_both_directions() -> None:

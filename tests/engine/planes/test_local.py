@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import zlib
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -112,6 +114,27 @@ def test_a_region_is_recycled_when_its_last_view_is_gone(local: Any) -> None:
     assert pool.state()["mapped"] == 2
     del again, other
     assert "free: 8388608 bytes in 2 regions" in repr(pool)
+
+
+def test_an_array_keeps_its_region_however_it_was_made(local: Any) -> None:
+    pool = local.BufferPool(64 * MIB)
+    makers: list[Callable[[memoryview], Any]] = [
+        lambda view: np.ndarray((4,), "u1", view),  # lets go of the view
+        lambda view: np.ndarray((2, 2), "u1", view.toreadonly()),
+        lambda view: np.frombuffer(view, "u1", 4),
+        lambda view: np.asarray(view),
+        lambda view: view[3:].cast("b"),
+    ]
+    arrays = []
+    for make in makers:
+        region = pool.take(3 * MIB)
+        pool.hand_over(region)
+        arrays.append(make(memoryview(region)))
+        del region
+    assert pool.state()["handed_bytes"] == 4 * MIB * len(makers)
+    assert pool.state()["free_regions"] == 0
+    arrays.clear()
+    assert pool.state()["free_regions"] == len(makers)
 
 
 def test_a_much_larger_region_is_not_wasted(local: Any) -> None:

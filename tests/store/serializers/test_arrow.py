@@ -4,6 +4,7 @@ import datetime
 import decimal
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -184,3 +185,56 @@ def test_a_header_that_does_not_fit_is_a_format_error(change: dict[str, Any]) ->
 def test_the_same_table_gives_the_same_bytes_everywhere() -> None:
     assert fingerprint(pa.table({"a": [1, None], "b": ["x", "y"]}, metadata={"m": "1"})) == "13433bf6410f579e"
     assert fingerprint(pa.table({"d": pa.array(["x", "y", "x"]).dictionary_encode()})) == "c3216b101b499b2d"
+
+
+HOSTILE = {
+    "string": (pa.array(["ab", "c", None]), 2),
+    "large string": (pa.array(["ab", "c"], pa.large_string()), 1),
+    "string view": (pa.array(["ab", "c" * 40], pa.string_view()), 1),
+    "list": (pa.array([[1, 2], [3], None]), 2),
+    "large list": (pa.array([[1, 2], [3]], pa.large_list(pa.int64())), 1),
+    "list view": (pa.array([[1, 2], [3]], pa.list_view(pa.int64())), 1),
+    "map": (pa.array([[("a", 1)], [("b", 2)]], pa.map_(pa.string(), pa.int64())), 1),
+    "list of strings": (pa.array([["ab"], ["c"]]), 2),
+    "dictionary": (pa.array(["x", "y"]).dictionary_encode(), 1),
+    "run ends": (pa.RunEndEncodedArray.from_arrays([2, 4], ["x", "y"]), 1),
+    "union": (pa.UnionArray.from_sparse(pa.array([0, 1], pa.int8()), [pa.array([1, 2]), pa.array(["u", "v"])]), 1),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_offsets_and_indices_that_lead_out_of_the_data_are_a_format_error(name: str) -> None:
+    array, number = HOSTILE[name]
+    header, buffers = stored(registry.dump(pa.table({"c": array})))
+    registry.load("arrow", 1, header, buffers)
+    buffers[number][:] = b"\x70" * buffers[number].nbytes
+    with pytest.raises(FormatError):
+        registry.load("arrow", 1, header, buffers)
+
+
+def test_an_offset_in_the_middle_of_text_cannot_read_other_memory() -> None:
+    header, buffers = stored(registry.dump(pd.DataFrame({"c": pd.Series(["a", "bc", "d"], dtype=object)})))
+    offsets = next(buffer for buffer in buffers if buffer.nbytes == 4 * 8)
+    offsets[8:16] = (1 << 20).to_bytes(8, "little")
+    with pytest.raises(FormatError):
+        registry.load("pandas", 1, header, buffers, allow_pickle=False)
+
+
+@pytest.mark.parametrize(
+    ("kind", "content"),
+    [(pa.string(), b"\xff\xfe"), (pa.date64(), (5).to_bytes(8, "little")), (pa.time32("s"), b"\xff" * 4)],
+    ids=str,
+)
+def test_values_that_arrow_finds_strange_come_back_all_the_same(kind: Any, content: bytes) -> None:
+    offsets = [pa.py_buffer(b"\0\0\0\0\2\0\0\0")] if kind == pa.string() else []
+    array = pa.Array.from_buffers(kind, 1, [None, *offsets, pa.py_buffer(content)])
+    loaded = round_trip(pa.table({"c": array}))["c"].chunk(0)
+    assert loaded.type == kind
+    assert bytes(loaded.buffers()[-1]) == content
+
+
+def test_a_schema_that_is_none_is_a_format_error() -> None:
+    header, buffers = stored(registry.dump(pa.table({"c": [1]})))
+    buffers[0][8:] = b"\xff" * (buffers[0].nbytes - 8)
+    with pytest.raises(FormatError):
+        registry.load("arrow", 1, header, buffers)

@@ -152,3 +152,12 @@ def test_the_same_array_gives_the_same_bytes_everywhere() -> None:
     assert fingerprint(np.arange(6, dtype=">i4").reshape(2, 3).T) == "65bd1c6508e5f413"
     assert fingerprint(np.array("2026-01-01", "<M8[D]")) == "a12d08ce82fcecdb"
     assert fingerprint(filled(STRUCTURES[2], (3,))) == "17b430b6755925b0"
+
+
+@pytest.mark.parametrize("text", ["S0", "U0"])
+def test_text_without_characters_comes_back(text: str) -> None:
+    array = np.zeros(3, [("a", text), ("b", "i1")])["a"]
+    assert array.dtype.itemsize == 0
+    assert round_trip(array).dtype == array.dtype
+    with pytest.raises(FormatError):  # NumPy would take a byte or four for each
+        registry.load("numpy", 1, {"dtype": f"|{text}", "order": "C", "shape": [1 << 45]}, [memoryview(bytearray())])

@@ -21,7 +21,7 @@ from fastdatastore.store.serializers import pickling, pieces, registry
 from fastdatastore.store.serializers.base import BufferSpec
 from fastdatastore.store.serializers.canonical_pickle import canonical
 from tests.store.serializers.pickled import Broken, Model, Slotted
-from tests.support.serialized import fingerprint, round_trip, stored
+from tests.support.serialized import fingerprint, load, round_trip, stored
 
 ATOMS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary()
 KEYS = st.integers() | st.text() | st.binary() | st.booleans()
@@ -306,6 +306,30 @@ def test_small_arrays_and_scalars_of_numpy_come_back() -> None:
         assert loaded[name].dtype == obj[name].dtype
         assert loaded[name].flags.writeable
         assert loaded[name].flags.f_contiguous == obj[name].flags.f_contiguous
+
+
+SCALARS = [
+    np.bool_(True), np.datetime64("2020-01-01"), np.datetime64("NaT"), np.timedelta64(5, "s"), np.str_("tëxt"),
+    np.str_(""), np.bytes_(b"b"), np.zeros(1, [("a", "i4"), ("b", "f8")])[0], np.void(b"abc"), np.int64(3),
+    np.float16(0.5),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("scalar", SCALARS, ids=repr)
+def test_scalars_of_numpy_go_by_names_that_all_its_versions_have(scalar: Any) -> None:
+    dumped = registry.dump([scalar])
+    pickled = b"".join(bytes(spec.view) for spec in dumped.buffers)
+    assert b"numpy." not in pickled
+    assert b"\x04bool" not in pickled
+    (loaded,) = load(dumped)
+    assert type(loaded) is type(scalar)
+    assert loaded.dtype == scalar.dtype
+    assert repr(loaded) == repr(scalar)
+
+
+@pytest.mark.parametrize("text", [np.str_("x\0"), np.bytes_(b"x\0")], ids=["str", "bytes"])
+def test_zeros_at_the_end_of_text_stay(text: Any) -> None:
+    assert str(round_trip([text])[0]) == str(text)  # which NumPy drops, where it takes an array on the way
 
 
 def test_the_same_object_gives_the_same_bytes_everywhere() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from fastdatastore.errors import FormatError, SerializationError
+from fastdatastore.errors import ConfigurationError, FormatError, SerializationError
 from fastdatastore.store.serializers import registry
 from fastdatastore.store.serializers.base import BufferSpec, Header, Serialized
 from tests.support.serialized import load, round_trip
@@ -49,6 +49,19 @@ def thermometer(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     registry.third_parties.cache_clear()
     yield
     registry.third_parties.cache_clear()
+
+
+def test_an_entry_point_that_cannot_be_loaded_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    point = EntryPoint("celsius", "no.such.module:SERIALIZER", registry.GROUP)
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda group: [point])
+    registry.third_parties.cache_clear()
+    try:
+        with pytest.raises(ConfigurationError, match=r"\(no.such.module:SERIALIZER\) cannot be loaded: Module"):
+            registry.dump({})
+        assert registry.dump(b"").serializer == "raw"
+        assert registry.describe("celsius", 1, {}, [], []).type == "(by the serializer celsius)"
+    finally:
+        registry.third_parties.cache_clear()
 
 
 @pytest.mark.usefixtures("thermometer")

@@ -96,13 +96,11 @@ class Driver:
         """
         self._begin(jobs)
         try:
-            while True:
-                self._send()
-                while (job := self._agenda.next_ended()) is not None:
+            for job in self._turns():
+                if job is not None:
                     yield job
-                if self._agenda.is_over:
-                    return
-                self._receive(self._patience())
+                else:
+                    self._receive(self._patience())
         except Exception:
             self._is_hurried = False
             raise
@@ -121,12 +119,10 @@ class Driver:
         may_wait = True
         self._begin(jobs)
         try:
-            while True:
-                self._send()
-                while (job := self._agenda.next_ended()) is not None:
+            for job in self._turns():
+                if job is not None:
                     yield job
-                if self._agenda.is_over:
-                    return
+                    continue
                 patience = self._patience()
                 try:
                     await waiting.for_reports(self._queue, patience)
@@ -149,6 +145,16 @@ class Driver:
         source = iter(jobs)
         self._admission.join()
         self._agenda.draw_from(source)
+
+    def _turns(self) -> Generator[Job | None, None, None]:
+        """Jobs, as they end; None where a turn is over, and reports are to be waited for."""
+        while True:
+            self._send()
+            while (job := self._agenda.next_ended()) is not None:
+                yield job
+            if self._agenda.is_over:
+                return
+            yield None
 
     def _send(self) -> None:
         now = time.monotonic()

@@ -130,6 +130,7 @@ class Chunks:
             raw = piece.read()
             encoded = self._compression.encode(raw, piece.segment.item, piece.sampling)
             piece.check(raw, wholly=piece.is_prepared)
+            del raw  # its room may be given back as soon as this is posted
         except Exception as error:
             self._post(partial(self._on_encoded, piece, error))
         else:

@@ -43,13 +43,12 @@ class Writer:
         return [BufferSpec(memoryview(types.serialize()).cast("B")), *self._buffers]
 
     def _node(self, data: tuple[Any, ...]) -> int:
-        kind, length, nulls, offset, buffers, children, dictionary = data
+        kind, length, _, offset, buffers, children, dictionary = data
         numbers = [
             None if buffer is None else self._buffer(buffer, _item(kind, at)) for at, buffer in enumerate(buffers)
         ]
         inner = [self._node(child) for child in children]
-        # Whether somebody has counted them already is no part of the data.
-        nulls = nulls if pa.types.is_null(_storage(kind)) else 0 if not buffers or buffers[0] is None else -1
+        nulls = _nulls(kind, length, buffers)  # whether somebody has counted them already is no part of the data
         words = None if dictionary is None else self._dictionary(dictionary)
         self.nodes.append([self.type(kind), length, nulls, offset, numbers, inner, words])
         return len(self.nodes) - 1
@@ -67,7 +66,11 @@ class Writer:
 
 
 class Reader:
-    """Builds arrays from nodes that anyone may have written; checked as far as Arrow relies on."""
+    """Builds arrays from nodes that anyone may have written.
+
+    Nothing in them leads out of their buffers: neither a length nor an offset or an index, which are looked at one by
+    one. What is in the buffers is not, such as whether text is valid UTF-8.
+    """
 
     def __init__(self, nodes: list[Json], buffers: list[memoryview]) -> None:
         self._buffers = [pa.py_buffer(buffer) for buffer in buffers]
@@ -96,9 +99,11 @@ class Reader:
         )
         if not fits:
             raise ValueError(f"{len(buffers)} buffers and {len(children)} children of {kind}")
-        if type(nulls) is not int or nulls < -1:
+        if type(nulls) is not int or nulls != _nulls(kind, length, buffers):
             raise ValueError(f"{nulls!r} nulls")
-        return kind, _natural(length), nulls, _natural(offset), buffers, children, dictionary
+        data = kind, _natural(length), nulls, _natural(offset), buffers, children, dictionary
+        _check_indices(data)
+        return data
 
 
 def _natural(value: Any) -> int:
@@ -109,6 +114,58 @@ def _natural(value: Any) -> int:
 
 def _storage(kind: Any) -> Any:
     return kind.storage_type if isinstance(kind, pa.BaseExtensionType) else kind
+
+
+def _nulls(kind: Any, length: int, buffers: list[Any]) -> int:
+    """How many an array has; -1 where they are to be counted."""
+    if pa.types.is_null(_storage(kind)):
+        return length
+    return 0 if not buffers or buffers[0] is None else -1
+
+
+def _check_indices(data: tuple[Any, ...]) -> None:
+    """Raises ValueError if an offset or index in the buffers leads out of other buffers or of the children."""
+    kind, length, nulls, offset, buffers, children, dictionary = data
+    storage = _storage(kind)
+    if (hollow := _hollow(storage)) is None:
+        return
+    inner = [_nothing(child[1]) for child in children]
+    if pa.types.is_run_end_encoded(storage):
+        inner[0] = children[0]
+    words = None if dictionary is None else _nothing(dictionary[1])
+    pa.lib._restore_array((hollow, length, nulls, offset, buffers, inner, words)).validate(full=True)
+
+
+def _hollow(kind: Any) -> Any:
+    """A type with the same offsets or indices as this one and nothing else to validate; None where there are none."""
+    types, nothing = pa.types, pa.null()
+    if types.is_string(kind) or types.is_binary(kind):
+        return pa.binary()
+    if types.is_large_string(kind) or types.is_large_binary(kind):
+        return pa.large_binary()
+    if types.is_string_view(kind) or types.is_binary_view(kind):
+        return pa.binary_view()
+    if types.is_list(kind) or types.is_map(kind):
+        return pa.list_(nothing)
+    if types.is_large_list(kind):
+        return pa.large_list(nothing)
+    if types.is_list_view(kind):
+        return pa.list_view(nothing)
+    if types.is_large_list_view(kind):
+        return pa.large_list_view(nothing)
+    if types.is_dictionary(kind):
+        return pa.dictionary(kind.index_type, nothing)
+    if types.is_run_end_encoded(kind):
+        return pa.run_end_encoded(kind.run_end_type, nothing)
+    if types.is_union(kind):
+        fields = [pa.field(str(number), nothing) for number in range(kind.num_fields)]
+        return pa.union(fields, mode=kind.mode, type_codes=kind.type_codes)
+    return None
+
+
+def _nothing(length: int) -> tuple[Any, ...]:
+    """The data of an array of so many nulls."""
+    return pa.null(), length, length, 0, [None], [], None
 
 
 def _children(kind: Any) -> list[Any]:

@@ -68,6 +68,8 @@ def over(buffer: memoryview, dtype: Any, shape: list[int], order: str = "C", *, 
     if count * dtype.itemsize != buffer.nbytes:
         raise ValueError(f"shape {shape} of {dtype} in {buffer.nbytes} bytes")
     if not buffer.nbytes:  # NumPy refuses to look at no bytes
+        if not is_plain(dtype):
+            raise ValueError(f"dtype {dtype}")
         array = np.empty(shape, dtype, order)
         array.flags.writeable = not readonly
         return array
@@ -76,7 +78,7 @@ def over(buffer: memoryview, dtype: Any, shape: list[int], order: str = "C", *, 
 
 def is_plain(dtype: Any) -> bool:
     """Whether arrays of the dtype are nothing but memory, and its encoding says all about it."""
-    if dtype.hasobject:
+    if dtype.hasobject or (dtype.kind in "SU" and not dtype.itemsize):  # of which NumPy makes longer text
         return False
     try:
         return _levels(dtype) <= _MOST_LEVELS and _same(decode_dtype(encode_dtype(dtype)), dtype)

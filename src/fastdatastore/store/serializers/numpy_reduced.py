@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from pickle import PickleBuffer
 from typing import Any
 
@@ -10,7 +11,10 @@ from fastdatastore.store.serializers.numpy_array import is_plain, memory_of
 
 np = require("numpy")
 
-_SCALARS = frozenset("?bBhHiIlLqQefdFD")
+_SCALARS = frozenset("bBhHiIlLqQefdFD")
+# Booleans, whose class has another name in each of the two, and what NumPy pickles by private ones.
+_ITEMS = (np.bool_, np.datetime64, np.timedelta64, np.void)
+_TEXTS = {np.str_: str, np.bytes_: bytes}
 
 
 class _Writable:
@@ -36,6 +40,10 @@ def reduced(obj: Any, *, in_band: bool) -> Any:
         return _array(obj, in_band)
     if isinstance(obj, np.generic) and kind.__module__ == "numpy" and obj.dtype.char in _SCALARS:
         return kind, (obj.item(),)
+    if kind in _ITEMS and is_plain(obj.dtype):
+        return operator.getitem, (np.array(obj), ())
+    if kind in _TEXTS:
+        return kind, (_TEXTS[kind](obj),)
     return NotImplemented
 
 

@@ -14,9 +14,9 @@ import importlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib.util import find_spec
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from fastdatastore.errors import (
     ConfigurationError,
@@ -26,6 +26,9 @@ from fastdatastore.errors import (
     UntrustedPickle,
 )
 from fastdatastore.store.serializers.base import Describes, Description, Header, Serialized, Serializer, Sink, Streaming
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 GROUP = "fastdatastore.serializers"
 
@@ -73,7 +76,17 @@ def third_parties() -> dict[str, Callable[[], Serializer]]:
 
     ours = {builtin.id for builtin in (*SINGLE_TYPES, *PICKLES)}
     points = sorted(entry_points(group=GROUP), key=lambda point: (point.name, point.value))
-    return {point.name: cache(point.load) for point in points if point.name not in ours}
+    return {point.name: cache(partial(_loaded, point)) for point in points if point.name not in ours}
+
+
+def _loaded(point: EntryPoint) -> Serializer:
+    try:
+        return cast(Serializer, point.load())
+    except Exception as error:
+        raise ConfigurationError(
+            f"the serializer {point.name!r} ({point.value}) cannot be loaded: {type(error).__name__}: {error}; "
+            "mend or uninstall the package that provides it"
+        ) from error
 
 
 def dump(obj: object) -> Serialized:
@@ -127,7 +140,9 @@ def load(
         return reader.load(version, header, buffers, readonly=readonly)
     except FastDatastoreError:
         raise
-    except (LookupError, TypeError, ValueError, OverflowError) as error:
+    except (MemoryError, ImportError):
+        raise
+    except Exception as error:  # pyarrow and pandas raise whatever they like over what does not fit
         if reader.uses_pickle:  # out of the code that was pickled
             raise
         raise _misfit(serializer, version, error) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import mmap
+import sys
 from collections import OrderedDict
 from collections.abc import Mapping
 from itertools import islice
@@ -119,7 +120,8 @@ class BufferPool:
         for in_use, most in ((self._in_flight, in_flight), (self._handed, handed)):
             for key in list(islice(in_use, most)):
                 memory = in_use.pop(key)
-                (in_use if _is_viewed(memory) else self._free)[key] = memory  # the others' turn is next time
+                goes_to = in_use if _is_viewed(memory) else self._free
+                goes_to[key] = memory  # the others' turn is next time
         self._evict(self._limit - _sum(self._in_flight))
 
     def _evict(self, keep: int) -> None:
@@ -154,7 +156,13 @@ def _map(capacity: int) -> mmap.mmap:
 
 
 def _is_viewed(memory: mmap.mmap) -> bool:
-    """A mapping refuses to be resized while it is exported; to the size that it has, nothing else comes of it."""
+    """Whether anybody looks at a mapping, or holds it, besides the caller's one variable.
+
+    It refuses to be resized while it is exported; to the size that it has, nothing else comes of it. But an array made
+    by numpy.ndarray(…, buffer=view) lets go of the view and holds on to what that was a view of, the mapping itself.
+    """
+    if sys.getrefcount(memory) > _REFERENCES:
+        return True
     try:
         memory.resize(len(memory))
     except BufferError:
@@ -162,6 +170,19 @@ def _is_viewed(memory: mmap.mmap) -> bool:
     except (SystemError, OSError, TypeError, ValueError):  # a system that cannot resize at all says so after that
         return False
     return False
+
+
+def _references(memory: object) -> int:
+    """How many there are to what only one variable of the caller's holds: that differs from Python to Python."""
+    return sys.getrefcount(memory)
+
+
+def _count_references() -> int:
+    memory = object()
+    return _references(memory)
+
+
+_REFERENCES = _count_references()
 
 
 def to_bytes(data: Buffer, /) -> bytes:
