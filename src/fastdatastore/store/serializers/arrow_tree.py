@@ -76,13 +76,25 @@ class Reader:
         self._buffers = [pa.py_buffer(buffer) for buffer in buffers]
         self.types = pa.ipc.read_schema(self._buffers[0]).types
         self._data: list[tuple[Any, ...]] = []
+        self._inner: list[list[int]] = []
+        self._sound: set[int] = set()
         for node in nodes:
             self._data.append(self._checked(node))
+            self._inner.append(node[5] if node[6] is None else [*node[5], node[6]])
 
     def array(self, number: int) -> Any:
         array = pa.lib._restore_array(self._data[_natural(number)])
         array.validate()
+        self._check_indices(number)
         return array
+
+    def _check_indices(self, number: int) -> None:
+        """Of a node and those in it; of each once, however many columns say that it is theirs."""
+        if number not in self._sound:
+            self._sound.add(number)
+            _check_indices(self._data[number])
+            for inner in self._inner[number]:
+                self._check_indices(inner)
 
     def _checked(self, node: Json) -> tuple[Any, ...]:
         number, length, nulls, offset, numbers, inner, words = node
@@ -101,9 +113,7 @@ class Reader:
             raise ValueError(f"{len(buffers)} buffers and {len(children)} children of {kind}")
         if type(nulls) is not int or nulls != _nulls(kind, length, buffers):
             raise ValueError(f"{nulls!r} nulls")
-        data = kind, _natural(length), nulls, _natural(offset), buffers, children, dictionary
-        _check_indices(data)
-        return data
+        return kind, _natural(length), nulls, _natural(offset), buffers, children, dictionary
 
 
 def _natural(value: Any) -> int:
