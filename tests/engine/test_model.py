@@ -10,6 +10,7 @@ import io
 import itertools
 import random
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -208,11 +209,16 @@ class Bucket(RuleBasedStateMachine):
         return 0
 
     def teardown(self) -> None:
-        left = self.uploads_nobody_knows()
-        self.open.close()
-        with contextlib.closing(self.server.client()) as client:
-            found = client.list_multipart_uploads(Bucket=BUCKET, Prefix=f"{self.prefix}/").get("Uploads", ())
+        with self.open, contextlib.closing(self.server.client()) as client:
+            left = self.uploads_nobody_knows()
+            ends = time.monotonic() + 10
+            while len(found := self.uploads(client)) > left and time.monotonic() < ends:
+                time.sleep(0.05)  # aborts may go on in the background
         assert len(found) <= left
+
+    def uploads(self, client: Any) -> list[Any]:
+        """What the server knows of, begun and not ended."""
+        return list(client.list_multipart_uploads(Bucket=BUCKET, Prefix=f"{self.prefix}/").get("Uploads", ()))
 
 
 class BadLine(Bucket):

@@ -327,7 +327,7 @@ def _no_leak(rounds: int, count: int) -> None:
         return Reply(reset=True) if received.number % 50 == 49 else stored.get(received)
 
     with ScriptedServer(script) as server:
-        client = client_at(server.url, attempts=2)
+        client = client_at(server.url, attempts=2, connections=8)  # so that idle ones are few, however wide it goes
         _cycle(client, count)
         gc.collect()
         pool = process.buffer_pool(client.settings)

@@ -35,11 +35,11 @@ class Artifact:
     def ref(self) -> str:
         return ref.of(digest(self.logical))
 
-    @property
+    @cached_property
     def name(self) -> str:
         return ref.artifact_name(ref.digest_of(self.ref))
 
-    @property
+    @cached_property
     def chunks(self) -> list[str]:
         return [ref.chunk_name(digest(content)) for content in self.contents]
 

@@ -139,7 +139,7 @@ class Run:
             if self._clock.now() - began > LEFT_BEHIND / 2:  # another run may tidy it away
                 raise Superseded
             self._change(self._now.to(Phase.CONDEMNED, list_id, settling=settling))
-        elif self._now.phase is not Phase.IDLE:
+        elif self._now.phase is not Phase.IDLE or self._now.settling != settling:
             self._change(self._now.to(Phase.IDLE, settling=settling))
 
     # ---- what is there ----
@@ -152,7 +152,10 @@ class Run:
             listed = names.read_list(self._backend, self._now.list)
         except NotFound:
             return Names()  # lost, and with this run forgotten
-        pardoned = names.read_pardons(self._backend, self._now.list)
+        try:
+            pardoned = names.read_pardons(self._backend, self._now.list)
+        except NotFound:
+            raise Superseded from None  # another run has ended this sweep, and tidied up
         return Names.of(key for key in listed if key not in pardoned)
 
     def _survey(self, condemned: Names) -> Survey:

@@ -69,6 +69,11 @@ class Chunks:
             f"asked for, {len(self._to_encode) + self._encoding} to be encoded, {len(self.ready)} ready]>"
         )
 
+    @property
+    def is_encoding(self) -> bool:
+        """Whether workers have something to do."""
+        return self._encoding > 0
+
     def want(self, artifact: Artifact, *pieces: Piece) -> None:
         """They have to be stored before the artifact's manifest is."""
         for piece in pieces:
@@ -92,9 +97,9 @@ class Chunks:
     def ended(self, write: ChunkWrite) -> None:
         """The back end has handed it back."""
         error = write.error
-        if error is None and write.is_users:
-            error = _change_of(write.piece)
-        self._settle(write.piece.chunk, write.held, error)
+        if error is None and write.users is not None:
+            error = _change_of(write.users)
+        self._settle(write.chunk, write.held, error)
 
     def move_on(self) -> None:
         """Asks for what is wanted, and has encoded what is missing, a little ahead of what is sent."""
@@ -111,7 +116,7 @@ class Chunks:
                 if (error := _change_of(piece)) is not None:
                     self._settle(piece.chunk, _held(piece), error)
                 else:
-                    self._make_ready(piece, *codec.stored(piece.read()), _held(piece), is_users=not piece.is_copy)
+                    self._make_ready(piece, *codec.stored(piece.read()), _held(piece))
             elif piece.is_copy or self._room.try_take(piece.chunk.length):
                 self._encoding += 1
                 self._workers.submit(self._encode, piece)
@@ -151,15 +156,16 @@ class Chunks:
         is_copy = piece.is_copy or piece.is_scattered or header.codec is not Codec.RAW
         held = header.body if is_copy else 0
         self._room.give(length - held)
-        self._make_ready(piece, header, body, held, is_users=not is_copy)
+        self._make_ready(piece, header, body, held)
 
-    def _make_ready(self, piece: Piece, header: Frame, body: Buffer, held: int, *, is_users: bool) -> None:
-        digest = piece.chunk.digest
-        pieces = (frame.encode(header, digest), body)
+    def _make_ready(self, piece: Piece, header: Frame, body: Buffer, held: int) -> None:
+        """What holds no room is the user's own memory."""
+        chunk = piece.chunk
+        pieces = (frame.encode(header, chunk.digest), body)
         size = frame.SIZE + header.body
-        self.ready.append(
-            ChunkWrite(ref.chunk_name(digest), pieces, piece=piece, size=size, held=held, is_users=is_users)
-        )
+        users = None if held else piece
+        name = ref.chunk_name(chunk.digest)
+        self.ready.append(ChunkWrite(name, pieces, chunk=chunk, size=size, held=held, users=users))
 
     def _settle(self, chunk: Chunk, held: int, error: Exception | None) -> None:
         """It is stored, or cannot be."""

@@ -60,6 +60,11 @@ class Clerk:
         self._waiting: dict[Inquiry, Callable[[Inquiry], None]] = {}
         self._thread: threading.Thread | None = None
 
+    @property
+    def is_asking(self) -> bool:
+        """Whether an answer is still to come."""
+        return bool(self._waiting)
+
     def ask(self, inquiry: Inquiry, then: Callable[[Inquiry], None]) -> None:
         """Has it answered; `then` gets it back, in the put's own thread."""
         self._waiting[inquiry] = then

@@ -98,6 +98,7 @@ class Pipeline:
         self._meter = Meter(compression.rates)
         self._is_exhausted = False
         self._is_serializing = False
+        self._encoding = 0  # artifacts
         self._unfinished = 0
         self._unfinished_bytes = 0  # of those that are hashed
         self._inline_bytes = 0
@@ -156,9 +157,17 @@ class Pipeline:
                 return
             elif self._draw():
                 continue
-            elif not self._work_off(wait=_GLANCE if self._on_the_way else _WAIT) and self._on_the_way:
+            elif not self._work_off(self._patience) and self._on_the_way:
                 self._meter.ran_dry()
                 yield None
+
+    @property
+    def _patience(self) -> float:
+        """Seconds to wait for what the threads may post."""
+        if not self._on_the_way:
+            return _WAIT
+        is_busy = self._is_serializing or self._encoding or self._clerk.is_asking or self._chunks.is_encoding
+        return _GLANCE if is_busy else 0.0
 
     def _work_off(self, wait: float) -> bool:
         """Does what the threads have posted; whether they have."""
@@ -297,19 +306,23 @@ class Pipeline:
         prepared = _prepared(artifact)
         if not prepared.is_inline:
             self._write(artifact, manifest_object.encode(prepared.logical))
-        elif prepared.length < _COMPRESSED_FROM or self._compression.is_off:
-            self._encode(artifact, None)
+            return
+        self._encoding += 1
+        if prepared.length < _COMPRESSED_FROM or self._compression.is_off:
+            self._on_encoded(artifact, _encoded(prepared, None))
         else:
-            self._workers.submit(self._encode, artifact, self._compression)
+            self._workers.submit(self._encode, artifact, prepared)
 
-    def _encode(self, artifact: Artifact, compression: Compression | None) -> None:
-        """In any thread."""
-        try:
-            pieces = _inline(_prepared(artifact), compression)
-        except Exception as error:
-            self._posted.put(partial(self._finish, artifact, error))
+    def _encode(self, artifact: Artifact, prepared: Prepared) -> None:
+        """In a worker."""
+        self._posted.put(partial(self._on_encoded, artifact, _encoded(prepared, self._compression)))
+
+    def _on_encoded(self, artifact: Artifact, encoded: tuple[Buffer, ...] | Exception) -> None:
+        self._encoding -= 1
+        if isinstance(encoded, Exception):
+            self._finish(artifact, encoded)
         else:
-            self._posted.put(partial(self._write, artifact, pieces))
+            self._write(artifact, encoded)
 
     def _write(self, artifact: Artifact, pieces: tuple[Buffer, ...]) -> None:
         name = ref.artifact_name(ref.digest_of(_prepared(artifact).ref))
@@ -334,6 +347,13 @@ class Pipeline:
 def _prepared(artifact: Artifact) -> Prepared:
     assert artifact.prepared is not None
     return artifact.prepared
+
+
+def _encoded(prepared: Prepared, compression: Compression | None) -> tuple[Buffer, ...] | Exception:
+    try:
+        return _inline(prepared, compression)
+    except Exception as error:
+        return error
 
 
 def _inline(prepared: Prepared, compression: Compression | None) -> tuple[Buffer, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fastdatastore.store.backends.base import Write
+from fastdatastore.store.manifest import Chunk
 from fastdatastore.store.put.artifact import Artifact
 from fastdatastore.store.put.outline import Piece
 
@@ -18,11 +19,17 @@ class Sized(Write):
 
 @dataclass(kw_only=True, eq=False, slots=True)
 class ChunkWrite(Sized):
-    """Attributes: piece: what is stored. held: bytes of the room that it gives back. is_users: as is its memory."""
+    """Of a chunk.
 
-    piece: Piece
+    Attributes:
+        chunk: What is stored.
+        held: Bytes of the room that it gives back.
+        users: Where its bytes come from, if that is the user's own memory.
+    """
+
+    chunk: Chunk
     held: int
-    is_users: bool
+    users: Piece | None
 
 
 @dataclass(kw_only=True, eq=False, slots=True)
