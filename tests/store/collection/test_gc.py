@@ -319,6 +319,17 @@ class TestInDirectory(OnDirectory, GcSuite):
         gc(backend)
         assert [entry.name for entry in backend.list("gc/")] == [young]
 
+    def test_a_list_that_came_into_force_meanwhile_is_not_tidied_away(self, backend: LocalBackend) -> None:
+        def publish(step: str) -> None:
+            if step == "reading manifests":
+                now = change(backend, Phase.CONDEMNED, *ONE.chunks)
+                names.store_pardon(backend, now.state.list, names.Names())
+                for entry in backend.list("gc/"):
+                    age_by(backend, entry.name, LEFT_BEHIND)
+
+        gc(backend, progress=publish)
+        assert len(list(backend.list("gc/"))) == 3
+
 
 class TestOnServers(OnServers, GcSuite):
     """Servers."""

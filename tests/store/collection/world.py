@@ -66,7 +66,8 @@ class Actor:
     Attributes:
         program: What it does.
         wakes: The server's time before which it does nothing.
-        intent: The operation that it waits to make, and what that would have done if the actor is killed meanwhile.
+        intent, since: The operation that it waits to make, and since when.
+        effect: What that may still do if the actor is killed meanwhile.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Actor:
     rate: float
     wakes: float = 0.0
     intent: str = ""
+    since: float = 0.0
     effect: Callable[[], object] | None = None
     has_ended: bool = False
     is_killed: bool = False
@@ -92,7 +94,7 @@ class Actor:
 
     def step(self, intent: str, effect: Callable[[], object] | None = None) -> None:
         """Waits until the schedule lets it go on."""
-        self.intent, self.effect = intent, effect
+        self.intent, self.since, self.effect = intent, self.world.time, effect
         if not self.is_killed:
             self.world.turn.release()
             self.go.acquire()
@@ -162,7 +164,7 @@ class World:
         if self.chance.random() < self.stalling:
             stall = self.chance.choice(_STALLS)
             if actor.intent.startswith(_PROMPT):
-                stall = min(stall, CALL - 5 * MINUTE)
+                stall = max(0.0, min(stall, actor.since + CALL - 5 * MINUTE - self.time))
             actor.wakes = self.time + stall
             self.log.append(f"{self.time:.0f} {actor.name} stalls for {stall:.0f} s before: {actor.intent}")
             return

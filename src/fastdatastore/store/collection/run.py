@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from itertools import islice
 from typing import Final
@@ -187,17 +187,20 @@ class Run:
 
     def _tidy(self, swept: str) -> None:
         """Removes the list that was swept, and what killed runs and writers have left in gc/."""
-        current = {self._now.list, *self._now.settling}
         now = self._backend.now()
-
-        def left() -> Iterator[str]:
-            for prefix in (names.LISTS, names.PARDONS, deletions.PREFIX):
-                for entry in self._backend.list(prefix):
-                    owner = entry.name.removeprefix(prefix).split("/", 1)[0]
-                    if owner not in current and (owner == swept or now - entry.modified > LEFT_BEHIND):
-                        yield entry.name
-
-        self._delete(left(), "tidying up")
+        left = [
+            (entry.name.removeprefix(prefix).split("/", 1)[0], entry.name)
+            for prefix in (names.LISTS, names.PARDONS, deletions.PREFIX)
+            for entry in self._backend.list(prefix)
+            if now - entry.modified > LEFT_BEHIND or (swept and f"/{swept}" in entry.name)
+        ]
+        if not left:
+            return
+        # Read after that: what was in force when this run ended may be so no more, and what is so now was not then. A
+        # list that the register names no more, and one that is so old, it will never name.
+        current = state.read(self._backend).state
+        keep = {current.list, *current.settling}
+        self._delete((name for owner, name in left if owner not in keep), "tidying up")
 
 
 def _sum(sizes: Iterable[int]) -> Amount:
