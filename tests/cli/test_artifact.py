@@ -249,6 +249,8 @@ def test_a_damaged_artifact_is_found_and_not_written(shell: Shell) -> None:
     code, out, _ = shell("fds verify {s} --json")
     assert code == 1
     assert shell.names["array"] in {json.loads(line).get("ref") for line in out.splitlines()}
+    assert shell("fds put {s} array.npy --as npy --rewrite")[1].strip() == shell.names["array"]
+    assert shell("fds get {s} numbers out.npy") == (0, "", "")
 
 
 def test_a_damaged_tag_hides_no_artifact(shell: Shell) -> None:

@@ -20,6 +20,7 @@ import pyarrow as pa
 import pytest
 
 from fastdatastore import ArtifactStore, errors
+from fastdatastore.store.backends.base import Write
 from fastdatastore.testing.servers import RunningServer
 from tests.store.stores import Open, in_bucket, in_directory
 
@@ -100,6 +101,20 @@ class Stores:
         assert refs[2] == refs[3]
         assert len(list(store.list())) == 2
 
+    @pytest.mark.parametrize("obj", [RANDOM, bytes(100_000)], ids=["in chunks", "inline"])
+    def test_what_was_damaged_or_lost_is_mended_by_a_rewrite(self, store: ArtifactStore, obj: bytes) -> None:
+        ref = store.put(obj)
+        backend = store._backend
+        damaged, *lost = [e.name for e in backend.list("chunks/")] or [e.name for e in backend.list("artifacts/")]
+        assert [write.error for write in backend.write([Write(damaged, (b"damaged",))])] == [None]
+        backend.delete(lost)
+        store.put(obj)  # is there, as far as anybody knows who does not read it
+        with pytest.raises((errors.CorruptArtifact, errors.FormatError)):
+            store.get(ref)
+        assert store.put(obj, rewrite=True) == ref
+        assert store.get(ref) == obj
+        assert [*store.verify()] == []
+
     def test_what_is_prepared_is_committed_to_any_store(self, store: ArtifactStore, tmp_path: Path) -> None:
         prepared = store.prepare(OBJECTS["an array"])
         assert prepared.length == 8_000_000
@@ -178,7 +193,7 @@ class Stores:
             store.tag("name", wrong)
 
     def test_one_where_several_are_taken_is_refused(self, store: ArtifactStore) -> None:
-        for wrong in ("text", b"bytes", {"a": 1}, 7, None):
+        for wrong in ("text", b"bytes", {"a": 1}, FRAME, 7, None):
             with pytest.raises(errors.ConfigurationError, match="several"):
                 store.put_many(wrong)  # type: ignore[arg-type]
         with pytest.raises(errors.ConfigurationError, match="several"):

@@ -51,13 +51,15 @@ class AsyncArtifactStore(Work):
         """Refuses later calls; those that have begun go on."""
         self._close()
 
-    async def put(self, obj: object) -> str:
+    async def put(self, obj: object, *, rewrite: bool = False) -> str:
         """Stores an object and returns its ref; see ArtifactStore.put. It must not be changed before this returns."""
-        return str((await _in_a_thread(self._put, [obj], False))[0])
+        return str((await _in_a_thread(self._put, [obj], False, rewrite))[0])
 
-    async def put_many(self, objects: Iterable[object], *, return_errors: bool = False) -> list[Any]:
+    async def put_many(
+        self, objects: Iterable[object], *, return_errors: bool = False, rewrite: bool = False
+    ) -> list[Any]:
         """Stores several objects at once; see ArtifactStore.put_many. They are drawn in another thread."""
-        return await _in_a_thread(self._put, several(objects, "put_many"), return_errors)
+        return await _in_a_thread(self._put, several(objects, "put_many"), return_errors, rewrite)
 
     async def prepare(self, obj: object) -> Prepared:
         """Serializes and digests an object, without I/O; see ArtifactStore.prepare."""
@@ -65,7 +67,7 @@ class AsyncArtifactStore(Work):
 
     async def commit(self, prepared: Prepared) -> str:
         """Stores what was prepared and returns its ref; see ArtifactStore.commit."""
-        return str((await _in_a_thread(self._put, [check_prepared(prepared)], False))[0])
+        return str((await _in_a_thread(self._put, [check_prepared(prepared)], False, False))[0])
 
     async def get(
         self, ref: str, *, allow_pickle: bool = True, readonly: bool = False, max_bytes: int | None = None

@@ -24,8 +24,8 @@ def digest_of(ref: str) -> str:
     digest = ref.removeprefix(PREFIX) if isinstance(ref, str) else ""
     if not is_digest(digest) or digest == ref:
         raise InvalidRef(
-            f"{ref!r} is no ref; a ref is 'b3:' and 64 lower-case hex digits, as put() returns it; "
-            "one with another prefix needs a newer release of fastdatastore"
+            f"{ref!r:.100} is no ref; a ref is 'b3:' and 64 lower-case hex digits, as put() returns it, and "
+            "resolve() for a tag; one with another prefix needs a newer release of fastdatastore"
         )
     return digest
 

@@ -62,7 +62,7 @@ class ArtifactStore(Work):
 
     # ---- put and get ----
 
-    def put(self, obj: object) -> str:
+    def put(self, obj: object, *, rewrite: bool = False) -> str:
         """Stores an object and returns its ref, such as "b3:9f3c…". What is there already is not sent again.
 
         It is serialized, cut, digested, compressed and sent all at once; its memory is not copied, so it must not be
@@ -71,22 +71,26 @@ class ArtifactStore(Work):
         Args:
             obj: Any object: arrays, tables, frames and bytes are kept as their memory is, all others are pickled
                 (docs/serializers.md). Or what prepare() made.
+            rewrite: Send all of it again, whatever is there: so what has been damaged or lost is mended.
 
         Raises:
-            SerializationError: A part of it cannot be serialized; it names which.
+            SerializationError: A part of it cannot be serialized; it names which. Or it was changed meanwhile, as far
+                as that is noticed.
             LeaseExpired: It took more than an hour between a look at the store and its end: put it again.
         """
-        return str(self._put([obj], False, NEVER)[0])
+        return str(self._put([obj], False, rewrite, NEVER)[0])
 
-    def put_many(self, objects: Iterable[object], *, return_errors: bool = False) -> list[Any]:
+    def put_many(self, objects: Iterable[object], *, return_errors: bool = False, rewrite: bool = False) -> list[Any]:
         """Stores several objects at once; returns their refs in the order given. See `put`.
 
         Args:
-            objects: Drawn as there is room, so that a generator may make more than fits into memory.
+            objects: Drawn as there is room, so that a generator may make more than fits into memory. Each has memory of
+                its own: an array that is filled again and again would change while it is stored.
             return_errors: Put the exceptions in the places of the refs; else the first one is raised, and what has not
                 been stored by then is not.
+            rewrite: As for `put`.
         """
-        return self._put(several(objects, "put_many"), return_errors, NEVER)
+        return self._put(several(objects, "put_many"), return_errors, rewrite, NEVER)
 
     def prepare(self, obj: object) -> Prepared:
         """Serializes and digests an object without asking the store for anything: its ref is known then.
@@ -100,7 +104,7 @@ class ArtifactStore(Work):
 
     def commit(self, prepared: Prepared) -> str:
         """Stores what was prepared and returns its ref. See `put`."""
-        return str(self._put([check_prepared(prepared)], False, NEVER)[0])
+        return str(self._put([check_prepared(prepared)], False, False, NEVER)[0])
 
     def get(self, ref: str, *, allow_pickle: bool = True, readonly: bool = False, max_bytes: int | None = None) -> Any:
         """Loads an object, as it was put: of the same type, equal, private, writable, and verified.

@@ -275,7 +275,7 @@ def _check(backend: Backend, name: str, ref: str) -> None:
     """Raises ArtifactNotFound or TagConflict if no tag may name this artifact."""
     digest = refs.digest_of(ref)
     if deletions.is_being_deleted(backend, digest):
-        raise TagConflict(f"artifact {ref} is being deleted", name)
+        raise TagConflict(f"artifact {ref} is being deleted, or was within the hour by somebody who has died", name)
     ((_, found),) = backend.found([refs.artifact_name(digest)])
     if found is None:
         raise ArtifactNotFound(ref)

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 from fastdatastore.errors import ConfigurationError
 from fastdatastore.store import delete, ref, tags, verify
+from fastdatastore.store.backends.blind import Blind
 from fastdatastore.store.cancel import Cancel
 from fastdatastore.store.collection.gc import gc
 from fastdatastore.store.collection.report import GcReport
@@ -27,13 +28,13 @@ Step: TypeAlias = Callable[[str], None]
 class Work(Face):
     """Each method checks what it is given before it asks for anything; several refs are checked by check_refs."""
 
-    def _put(self, objects: Iterable[object], return_errors: bool, cancel: Cancel) -> list[Any]:
+    def _put(self, objects: Iterable[object], return_errors: bool, rewrite: bool, cancel: Cancel) -> list[Any]:
         """The refs in the order of the objects; errors in their places, or the first one raised."""
         outcomes: dict[int, str | Exception] = {}
         with self._call(cancel, make=True):
             # The back end itself: what one put learns of its rates is for the next one, too.
             stored = put_many(
-                self._backend,
+                Blind(self._backend) if rewrite else self._backend,
                 objects,
                 lease=self._lease,
                 compression=self._compression,
@@ -155,7 +156,8 @@ def several(what: Iterable[Any], verb: str) -> Iterable[Any]:
     Raises:
         ConfigurationError: It is one, which would be taken apart.
     """
-    if isinstance(what, str | bytes | bytearray | memoryview | Mapping) or not hasattr(what, "__iter__"):
+    is_one = isinstance(what, str | bytes | bytearray | memoryview | Mapping) or hasattr(what, "__dataframe__")
+    if is_one or not hasattr(what, "__iter__"):
         raise ConfigurationError(f"{verb} takes several, such as a list; got one {type(what).__name__}: give [it]")
     return what
 

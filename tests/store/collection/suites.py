@@ -1,4 +1,4 @@
-"""Fixtures: an empty store in a directory, and one on each of two servers."""
+"""Fixtures: an empty store in a directory, and one on servers: a strict one, a real one, one with finer stamps."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class OnDirectory:
         return LocalBackend(tmp_path / "store", durable=False)
 
 
-@pytest.mark.servers("null", "seaweedfs")
+@pytest.mark.servers("null", "seaweedfs", "minio")
 class OnServers:
     """The collection asks of a server nothing that the conformance suite does not hold every server to."""
 

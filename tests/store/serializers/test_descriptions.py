@@ -101,6 +101,19 @@ def test_without_its_buffers_type_and_shape_are_known(what: str) -> None:
     assert (found.type, found.shape, found.dtype) == (description.type, description.shape, description.dtype)
 
 
+@pytest.mark.parametrize("kind", ["a frame", "a table"])
+def test_columns_are_known_by_the_small_buffers_alone(kind: str) -> None:
+    frame = pd.concat([MIXED] * 2000, ignore_index=True)
+    dumped = registry.dump(frame if kind == "a frame" else pa.table({"a": range(9999), "b": ["x"] * 9999}))
+    header, buffers = stored(dumped)
+    lengths = [buffer.nbytes for buffer in buffers]
+    small = [buffer if buffer.nbytes < 4000 else None for buffer in buffers]
+    assert None in small
+    schema = registry.describe(dumped.serializer, dumped.version, header, lengths, small).schema
+    assert schema is not None
+    assert [name for name, _ in schema] == ([*MIXED.columns] if kind == "a frame" else ["a", "b"])
+
+
 def test_what_is_not_known_here_is_said_to_be_so() -> None:
     assert registry.describe("of-somebody", 1, {}, [], []).type == "(by the serializer of-somebody)"
 

@@ -36,6 +36,7 @@ def add_to(verbs: Verbs[Any]) -> None:
     parser.add_argument("files", nargs="+", metavar="FILE", help="path, or - for standard input")
     parser.add_argument("--as", dest="kind", choices=files.KINDS, default="raw", help="what the file holds")
     parser.add_argument("--tag", metavar="NAME", help="set this tag to the artifact of the one file")
+    parser.add_argument("--rewrite", action="store_true", help="send all of it again: mends what has been damaged")
     parser.add_argument("--no-compression", action="store_true", help="store all chunks as they are")
 
 
@@ -50,7 +51,7 @@ def _run(options: argparse.Namespace) -> int:
         for source in options.files:
             with saying(f"storing {source}"):
                 value = files.read(source, options.kind)
-                ref = store.put(value)
+                ref = store.put(value, rewrite=options.rewrite)
                 if options.tag is not None:
                     store.tag(options.tag, ref)
             facts = {"source": source, "ref": ref, "tag": options.tag}

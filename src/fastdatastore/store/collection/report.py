@@ -24,7 +24,8 @@ class GcReport:
         artifacts: That are there and stay for now.
         chunks: That they hold.
         deleted_artifacts, deleted_chunks: Condemned by an earlier run, and garbage still.
-        condemned: Artifacts and chunks that a later run deletes, if they are garbage still.
+        condemned: Artifacts and chunks that a later run deletes, if they are garbage still. Their sizes are 0 if an
+            earlier run has condemned them and it is too early to look at them again.
         due_in: Seconds until it may; None where nothing is condemned.
         busy: Another run is at work, or came first; this one has not done all that it says.
         dry_run: Nothing was changed.

@@ -61,7 +61,10 @@ class Run:
 
     def rehearse(self) -> GcReport:
         """What act() would do if the grace period were over."""
-        condemned = self._condemned()
+        try:
+            condemned = self._condemned()
+        except Superseded:
+            return GcReport(busy=True, dry_run=True)
         found = self._survey(condemned)
         garbage = _sum(size for _, size in islice(found.garbage(condemned), names.MOST))
         due_in = self._grace if self._now.phase is Phase.IDLE else max(self._grace - self._age, 0.0)

@@ -75,7 +75,8 @@ def survey(
     now = backend.now()
 
     def is_older(entry: Entry, age: float) -> bool:
-        return entry.modified > 0 and now - entry.modified >= age
+        # The server's Date is in whole seconds; a stamp in a listing may not be.
+        return entry.modified > 0 and now - entry.modified > age - 1.0
 
     found = Survey()
     progress("counting chunks")

@@ -74,7 +74,11 @@ class Piece:
 
 
 class Progress(Protocol):
-    """Who waits for the chunks of an object. The methods are called by the thread that outlines, `hashed` by others."""
+    """Who waits for the chunks of an object. Called by the thread that outlines, `is_over` and `hashed` by others."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nobody waits any more; what is still to be hashed never is."""
 
     def admit(self, size: int, is_copy: bool) -> None:
         """A chunk of `size` bytes is about to be hashed; may wait, or raise to stop."""
@@ -190,6 +194,8 @@ class _Outline:
         return made
 
     def _hash(self, made: _Cuts, number: int, segment: Segment, offset: int, is_copy: bool, sampling: Sampling) -> None:
+        if self._progress is not None and self._progress.is_over:
+            return
         length = made.chunks[number].length
         raw = segment.read(offset, length)
         chunk = Chunk(digest(raw), length)

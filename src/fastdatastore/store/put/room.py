@@ -15,16 +15,19 @@ class Room:
 
     Args:
         limit: Bytes; only what is larger than that all by itself passes it.
+
+    Attributes:
+        is_closed: Nobody gets any more.
     """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._used = 0
         self._changed = threading.Condition()
-        self._is_closed = False
+        self.is_closed = False
 
     def __repr__(self) -> str:
-        return f"<Room [{self._used:,} of {self._limit:,} bytes taken{', closed' if self._is_closed else ''}]>"
+        return f"<Room [{self._used:,} of {self._limit:,} bytes taken{', closed' if self.is_closed else ''}]>"
 
     def try_take(self, size: int) -> bool:
         """Takes them, if there is room."""
@@ -43,12 +46,12 @@ class Room:
     def wait_for(self, may_go: Callable[[], bool]) -> None:
         """Returns when `may_go` says so, which is asked whenever something has changed; raises Stopped at the end."""
         with self._changed:
-            self._changed.wait_for(lambda: self._is_closed or may_go())
-            if self._is_closed:
+            self._changed.wait_for(lambda: self.is_closed or may_go())
+            if self.is_closed:
                 raise Stopped
 
     def close(self) -> None:
         """Nobody waits any more."""
         with self._changed:
-            self._is_closed = True
+            self.is_closed = True
             self._changed.notify_all()

@@ -91,6 +91,10 @@ class _Progress:
         self._serializing = serializing
         self._artifact = artifact
 
+    @property
+    def is_over(self) -> bool:
+        return self._serializing.room.is_closed
+
     def admit(self, size: int, is_copy: bool) -> None:
         if not self._may_go(size, is_copy):
             self._post(self._serializing.listener.on_crowded)

@@ -69,20 +69,48 @@ class Reader:
     """Builds arrays from nodes that anyone may have written.
 
     Nothing in them leads out of their buffers: neither a length nor an offset or an index, which are looked at one by
-    one. What is in the buffers is not, such as whether text is valid UTF-8.
+    one. What is in the buffers is not, such as whether text is valid UTF-8. Only what is asked for is looked at; the
+    buffers of all else need not be there.
     """
 
     def __init__(self, nodes: list[Json], buffers: list[memoryview]) -> None:
         self._buffers = [pa.py_buffer(buffer) for buffer in buffers]
         self.types = pa.ipc.read_schema(self._buffers[0]).types
-        self._data: list[tuple[Any, ...]] = []
-        for node in nodes:
-            self._data.append(self._checked(node))
+        self._nodes = nodes
+        self._data: dict[int, tuple[Any, ...]] = {}
+        self._sound: set[int] = set()
 
     def array(self, number: int) -> Any:
+        self._look_at(number)
         array = pa.lib._restore_array(self._data[_natural(number)])
         array.validate()
+        self._check_indices(number)
         return array
+
+    def _look_at(self, number: int) -> None:
+        """At a node and all that it is made of, which comes before it."""
+        wanted: set[int] = set()
+        pending = [number]
+        while pending:
+            at = _natural(pending.pop())
+            if at not in wanted and at not in self._data:
+                wanted.add(at)
+                pending += self._parts(at)
+        for at in sorted(wanted):
+            self._data[at] = self._checked(self._nodes[at])
+
+    def _check_indices(self, number: int) -> None:
+        """Of a node and those in it; of each once, however many columns say that it is theirs."""
+        if number not in self._sound:
+            self._sound.add(number)
+            _check_indices(self._data[number])
+            for part in self._parts(number):
+                self._check_indices(part)
+
+    def _parts(self, number: int) -> list[Json]:
+        """The nodes that this one is made of."""
+        *_, inner, words = self._nodes[number]
+        return inner if words is None else [*inner, words]
 
     def _checked(self, node: Json) -> tuple[Any, ...]:
         number, length, nulls, offset, numbers, inner, words = node
@@ -101,9 +129,7 @@ class Reader:
             raise ValueError(f"{len(buffers)} buffers and {len(children)} children of {kind}")
         if type(nulls) is not int or nulls != _nulls(kind, length, buffers):
             raise ValueError(f"{nulls!r} nulls")
-        data = kind, _natural(length), nulls, _natural(offset), buffers, children, dictionary
-        _check_indices(data)
-        return data
+        return kind, _natural(length), nulls, _natural(offset), buffers, children, dictionary
 
 
 def _natural(value: Any) -> int:
