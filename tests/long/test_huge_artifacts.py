@@ -14,9 +14,8 @@ from typing import Any
 
 import pytest
 
+from fastdatastore import ArtifactStore
 from fastdatastore.config import GIB, MIB
-from fastdatastore.store.opening import open_backend
-from fastdatastore.store.verify import verify
 from fastdatastore.testing.servers import seaweedfs
 
 pytestmark = [
@@ -142,4 +141,5 @@ def test_it_comes_back_equal_in_bounded_memory(kind: str, copies: int, size: int
     assert put["took"] < BEYOND
     # Small objects have headers of their own: an eighth is more than what those of 10,000 bytes take.
     assert beyond < BEYOND + (size // 8 if kind == "many small ones" else 0)
-    assert list(verify(open_backend(place.url), [put["ref"]])) == []
+    with ArtifactStore(place.url) as store:
+        assert list(store.verify([put["ref"]])) == []

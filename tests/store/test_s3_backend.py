@@ -116,6 +116,14 @@ def test_bytes_that_change_on_the_way_up_are_sent_again(wire: Way) -> None:
     assert get(backend, "chunk") == CHUNK
 
 
+def test_reading_shows_that_the_server_keeps_checksums(wire: Way) -> None:
+    put(backend_of(wire), "a/b", b"here")
+    backend = backend_of(wire)
+    assert backend.client.remote.learnt(backend.bucket).checksums is None
+    assert get(backend, "a/b") == b"here"
+    assert backend.client.remote.learnt(backend.bucket).checksums is True
+
+
 def test_the_largest_chunk_is_one_request_each_way(wire: Way) -> None:
     backend = backend_of(wire)
     put(backend, "chunk", CHUNK[:32], CHUNK[32:])

@@ -79,7 +79,6 @@ class GetJob(Job):
         self._sizing: Request | None = None  # that range
         self._stream: Request | None = None  # the first, unranged request, while it is that
         self._todo: list[tuple[int, int]] = []  # (offset, length) within what was asked for, last first
-        self._checked = checked
         self._verification = Verification(checked)
         self._replaced: errors.S3Error | None = None  # the object, in the middle
         self._look: Request | None = None  # at what it is now
@@ -92,7 +91,8 @@ class GetJob(Job):
             return look
         if not self._asked:
             self._asked = True
-            headers: Pairs = (("x-amz-checksum-mode", "ENABLED"),) if self._checked else ()
+            # Also where the bytes are not compared: the reply tells whether the server keeps checksums.
+            headers: Pairs = (("x-amz-checksum-mode", "ENABLED"),)
             if self._range is not None:
                 headers += (("range", self._range.header()),)
             expected = (416,) if self._range is not None else ()
