@@ -8,13 +8,15 @@ from collections.abc import Iterable
 import pytest
 
 from fastdatastore import errors
-from fastdatastore.store import ref, small, tags
+from fastdatastore.store import manifest, manifest_object, ref, small, tags
 from fastdatastore.store.backends.base import Backend
 from fastdatastore.store.backends.local import LocalBackend
 from fastdatastore.store.cancel import Cancel, Cancelled
 from fastdatastore.store.collection.lease import Lease
 from fastdatastore.store.collection.report import Amount
 from fastdatastore.store.digest import digest
+from fastdatastore.store.manifest import Chunk, Manifest, StoredSegment
+from fastdatastore.store.placement import StoredBuffer
 from fastdatastore.store.verify import Fault, Finding, Verified, verify
 from tests.store.collection.places import Hands
 from tests.store.collection.suites import OnDirectory, OnServers
@@ -71,6 +73,17 @@ class VerifySuite:
         assert [(each.fault, each.chunk) for each in findings] == [(Fault.DAMAGED, SHARED)] * 2
         assert {each.ref for each in findings} == {ONE.ref, TWO.ref}
         assert str(findings[0]).startswith(f"artifact {findings[0].ref}, chunk {SHARED}: damaged: its digest is ")
+
+    @pytest.mark.parametrize("length", [len(b"shared") - 1, len(b"shared") + 1])
+    def test_a_manifest_with_a_wrong_length_puts_no_blame_on_others(
+        self, backend: Backend, lease: Lease, length: int
+    ) -> None:
+        segment = StoredSegment(1, (Chunk(SHARED, length),))
+        logical = manifest.encode(Manifest("raw", 1, {}, (StoredBuffer(length, 1, 0),), (segment,)))
+        wrong = ref.of(digest(logical))
+        small.write(backend, ref.artifact_name(digest(logical)), *manifest_object.encode(logical))
+        findings, _ = checked(backend)
+        assert [(each.fault, each.ref, each.chunk) for each in findings] == [(Fault.DAMAGED, wrong, SHARED)]
 
     def test_a_missing_chunk_is_named(self, backend: Backend, lease: Lease) -> None:
         backend.delete([ref.chunk_name(digest(b"2"))])

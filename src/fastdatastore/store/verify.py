@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import chain
 from typing import Final
 
 from fastdatastore.errors import ArtifactNotFound, CorruptArtifact, FormatError
@@ -100,6 +101,7 @@ def verify(
     """
     asked = None if artifacts is None else list(dict.fromkeys(artifacts))
     held: dict[str, int] = {}
+    misnamed: set[Chunk] = set()  # of another length than somebody else says: not all of them can be right
     there: set[str] = set()
     count = size = 0
     progress("reading manifests")
@@ -115,12 +117,12 @@ def verify(
         if stored.inline is not None:
             alone = (_alone(inline.chunk, inline) for inline in stored.inline)
             for chunk, reason in _damaged(backend, alone, memory, cancel):
-                yield Finding(Fault.DAMAGED, reason, ref, chunk)
+                yield Finding(Fault.DAMAGED, reason, ref, chunk.digest)
             continue
         for segment in stored.manifest.segments:
-            held.update((chunk.digest, chunk.length) for chunk in segment.chunks)
+            misnamed.update(chunk for chunk in segment.chunks if held.setdefault(*chunk) != chunk.length)
     progress("reading chunks")
-    chunks = (_alone(Chunk(digest, length)) for digest, length in held.items())
+    chunks = (_alone(Chunk(*chunk)) for chunk in chain(held.items(), misnamed))
     if bad := dict(_damaged(backend, chunks, memory, cancel)):
         progress("looking whose chunks they are")
         yield from _owners(backend, asked, bad, cancel)
@@ -159,31 +161,33 @@ def _manifests(
 
 
 def _alone(chunk: Chunk, inline: InlineChunk | None = None) -> tuple[str, StoredManifest]:
-    """A chunk as an artifact of its own, so that nothing but what is on the way takes memory."""
+    """A chunk as an artifact of its own, so that nothing but what is on the way takes memory; and its name here."""
     segments = (StoredSegment(1, (chunk,)),)
     manifest = Manifest("raw", 1, {}, (StoredBuffer(chunk.length, 1, 0),), segments)
-    return refs.of(chunk.digest), StoredManifest(manifest, None if inline is None else (inline,))
+    return f"{chunk.digest} {chunk.length}", StoredManifest(manifest, None if inline is None else (inline,))
 
 
 def _damaged(
     backend: Backend, chunks: Iterator[tuple[str, StoredManifest]], memory: int, cancel: Cancel
-) -> Iterator[tuple[str, str]]:
-    """Digests of chunks that cannot be had, and why."""
-    for ref, outcome in fetch(backend, chunks, memory=memory, cancel=cancel):
+) -> Iterator[tuple[Chunk, str]]:
+    """Chunks that cannot be had, and why."""
+    for name, outcome in fetch(backend, chunks, memory=memory, cancel=cancel):
         if isinstance(outcome, CorruptArtifact | FormatError):
-            yield refs.digest_of(ref), outcome.reason
+            digest, length = name.split()
+            yield Chunk(digest, int(length)), outcome.reason
         elif isinstance(outcome, Exception):
             raise outcome
 
 
-def _owners(backend: Backend, asked: list[str] | None, bad: dict[str, str], cancel: Cancel) -> Iterator[Finding]:
-    exists = dict(backend.found(map(refs.chunk_name, bad), cancel.check))
+def _owners(backend: Backend, asked: list[str] | None, bad: dict[Chunk, str], cancel: Cancel) -> Iterator[Finding]:
+    names = {refs.chunk_name(chunk.digest) for chunk in bad}
+    exists = dict(backend.found(names, cancel.check))
     for ref, stored in _manifests(backend, asked, cancel):
         if not isinstance(stored, Exception) and stored.inline is None:
-            held = {chunk.digest for segment in stored.manifest.segments for chunk in segment.chunks}
-            for digest in sorted(held & bad.keys()):
-                fault = Fault.MISSING if exists[refs.chunk_name(digest)] is None else Fault.DAMAGED
-                yield Finding(fault, bad[digest], ref, digest)
+            held = {chunk for segment in stored.manifest.segments for chunk in segment.chunks}
+            for chunk in sorted(held & bad.keys()):
+                fault = Fault.MISSING if exists[refs.chunk_name(chunk.digest)] is None else Fault.DAMAGED
+                yield Finding(fault, bad[chunk], ref, chunk.digest)
 
 
 def _reason(stored: Exception) -> str:

@@ -8,6 +8,7 @@ import threading
 import tracemalloc
 import weakref
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,14 @@ from tests.store.put.stored import artifacts, chunks, codecs, load
 MIB = 1 << 20
 NOISE = np.random.default_rng(5).integers(0, 1 << 63, 5 * MIB, dtype=np.int64)  # 40 MiB
 WORDS = [f"word {n} " * 12 for n in range(300_000)]  # a pickle of about 36 MiB
+
+
+WHERE: ContextVar[str] = ContextVar("WHERE", default="nowhere")
+
+
+class Somewhere:
+    def __reduce__(self) -> Any:
+        return str, (WHERE.get(),)
 
 
 class Leaves:
@@ -363,6 +372,14 @@ def test_an_array_that_is_filled_again_and_again_is_not_stored_wrong(
         else:
             with pytest.raises(errors.SerializationError, match="make a new array each time"):
                 raise outcome
+
+
+def test_an_object_is_pickled_in_the_callers_context(backend: Backend) -> None:
+    token = WHERE.set("here")
+    try:
+        assert load(backend, put(backend, Somewhere())[0]) == "here"
+    finally:
+        WHERE.reset(token)
 
 
 def test_an_object_that_leaves_the_program_while_it_is_pickled_does_so(backend: Backend) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -53,7 +54,8 @@ class Serializing:
     def begin(self, artifact: Artifact, obj: object) -> None:
         """Has it serialized; the reference to the object is let go with that."""
         if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="fastdatastore-serialize", daemon=True)
+            run = partial(contextvars.copy_context().run, self._run)  # what is pickled may ask for its variables
+            self._thread = threading.Thread(target=run, name="fastdatastore-serialize", daemon=True)
             self._thread.start()
         self._objects.put((artifact, obj))
 
