@@ -15,6 +15,9 @@ ELSEWHERE = {
     "engine/process.py",
     "engine/planes/portable/plane.py",
     "engine/planes/portable/completions.py",
+    "store/collection/lease.py",
+    "store/put/room.py",
+    "store/workers.py",
 }
 
 

@@ -21,13 +21,16 @@ class _TimeUp(Exception):
 
 # A server may store an object some time after we hung up on it: it had the whole body by then.
 SETTLING_SECONDS = 0.25
+# So often in a row nothing is to be found there before it is believed.
+QUIET_LOOKS = 3
 
 
 def remove(target: Target, keys: set[str], unsettled: set[str], seconds: float) -> int:
     """Deletes these keys of the target's bucket; what cannot be deleted in time is left.
 
     Args:
-        unsettled: Of the keys, those that the server may only be about to store: they are deleted once more.
+        unsettled: Of the keys, those that the server may only be about to store: they are deleted once more, and
+            believed to be gone when nothing has come for a while.
         seconds: How long it may take.
 
     Returns:
@@ -39,13 +42,19 @@ def remove(target: Target, keys: set[str], unsettled: set[str], seconds: float) 
         if unsettled:
             left |= unsettled
             time.sleep(SETTLING_SECONDS)
-            _delete(target, unsettled, left)
-        while keys and (found := _listed(target)):
-            left |= found
-            _delete(target, found, left)
-            if found <= left:  # not one of them can be deleted
-                break
-            time.sleep(SETTLING_SECONDS)
+            _delete(target, unsettled, set())
+        looks = (QUIET_LOOKS if unsettled else 1) if keys else 0
+        while looks:
+            looks -= 1
+            if found := _listed(target):
+                left |= found
+                _delete(target, found, left)
+                if found <= left:  # not one of them can be deleted
+                    return len(left)
+                looks = QUIET_LOOKS if unsettled else 1
+            if looks:
+                time.sleep(SETTLING_SECONDS)
+        left -= unsettled
     return len(left)
 
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from fastdatastore.progress.terminal import Terminal
 
 UPDATE_SECONDS = 0.1
-_BAR_WIDTH = 24
+_BAR_WIDTH = 20  # with the longest of the rest it fits on a terminal of 80 columns
 _CLEAR = "\r\x1b[K"
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
+from fastdatastore import forks
 from fastdatastore.errors import FormatError, LeaseExpired, NotFound
 from fastdatastore.store.backends.base import Backend
 from fastdatastore.store.cancel import NEVER, Cancel
@@ -63,7 +64,7 @@ class Lease:
     def __init__(self, backend: Backend, clock: Clock = SYSTEM) -> None:
         self._backend = backend
         self._clock = clock
-        self._lock = threading.Lock()
+        self._lock = forks.lock()
         self._look: Look | None = None
         self._pardoned: tuple[str, set[bytes]] = ("", set())
 
