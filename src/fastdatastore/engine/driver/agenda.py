@@ -97,6 +97,9 @@ class Agenda:
     def _next_of_open(self, has_others: bool) -> Request | None:
         while self._open:
             job = self._open[0]
+            if job.done:  # while others, at the head, waited for room: to ask it again would begin it again
+                self._open.popleft()
+                continue
             try:
                 need = job.need()
                 if need and not self._room.may_take(need, has_others or self.has_more):
