@@ -75,7 +75,6 @@ def measure(
         result = child.hear(deadline)
         busy = server.cpu_seconds() - busy
         if moved is not None:
-            time.sleep(3 * REPORT_MS / 1000)  # until it has been noted
             moved = (_moved(server, verb) or 0) - moved
         # What was put first is compared by those who get it.
         child.say("done" if verb == "put" else "check")
@@ -88,6 +87,7 @@ def _moved(server: RunningServer, verb: Verb) -> int | None:
     """Bytes of bodies so far, in the verb's direction."""
     if server.name != null.NAME:
         return None
+    time.sleep(3 * REPORT_MS / 1000)  # until what was moved has been noted
     noted = null.traffic(server)
     if not noted:
         return 0
