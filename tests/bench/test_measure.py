@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import time
 
@@ -46,6 +47,16 @@ def test_the_peak_of_memory_is_that_of_the_run() -> None:
     with timed(inside, None):
         pass
     assert inside.peak_rss_bytes < before.peak_rss_bytes - (32 << 20)
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="elsewhere a process begins with the peak of the one that starts it"
+)
+def test_whoever_starts_a_process_adds_nothing_to_its_peak() -> None:
+    content = bytearray(256 << 20)
+    content[::4096] = bytes(len(content) // 4096)
+    program = "from fastdatastore.bench.measure import peak_rss_bytes; print(peak_rss_bytes())"
+    assert 0 < int(subprocess.check_output([sys.executable, "-c", program])) < len(content) - (100 << 20)
 
 
 def test_figures_follow_from_what_was_measured() -> None:

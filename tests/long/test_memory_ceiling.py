@@ -21,8 +21,9 @@ CEILING = 256 * MIB
 BESIDE = 96 * MIB
 
 _PROGRAM = """
-import resource, sys
+import sys
 from fastdatastore import S3
+from fastdatastore.bench.measure import peak_rss_bytes
 from fastdatastore.config import MIB
 from fastdatastore.engine.client import Client
 
@@ -47,7 +48,7 @@ else:
             for found in s3.get_many([f"{batch}-{i}.{16 * MIB + i}" for i in range(256)]):
                 assert found.verified_by == "crc64nvme"
                 moved += found.size
-print(moved, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024))
+print(moved, peak_rss_bytes())
 """
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import resource
 import sys
 import time
@@ -12,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fastdatastore.testing.servers import RunningServer
+
+_PEAK = re.compile(rb"^VmHWM:\s+(\d+) kB", re.MULTILINE)
 
 
 @dataclass
@@ -64,7 +67,7 @@ class Run:
 @contextmanager
 def timed(run: Run, server: RunningServer | None) -> Iterator[None]:
     """Adds what happens inside to the run's times and memory."""
-    _forget_peak()
+    forget_peak()
     # The server is asked outside of the timed section: it means reading much of /proc.
     server_before = server.cpu_seconds() if server else 0.0
     cpu_before, began = _cpu_seconds(), time.perf_counter()
@@ -73,7 +76,7 @@ def timed(run: Run, server: RunningServer | None) -> Iterator[None]:
     finally:
         run.seconds += time.perf_counter() - began
         run.cpu_seconds += _cpu_seconds() - cpu_before
-        run.peak_rss_bytes = max(run.peak_rss_bytes, _peak_rss_bytes())
+        run.peak_rss_bytes = max(run.peak_rss_bytes, peak_rss_bytes())
     if server:
         run.server_cpu_seconds = (run.server_cpu_seconds or 0.0) + server.cpu_seconds() - server_before
 
@@ -89,12 +92,15 @@ def _cpu_seconds() -> float:
     return sum(one.ru_utime + one.ru_stime for one in used)
 
 
-def _peak_rss_bytes() -> int:
+def peak_rss_bytes() -> int:
+    """The most memory that this process has had; what getrusage says begins with the peak of whoever started it."""
+    with suppress(OSError):
+        return int(_PEAK.findall(Path("/proc/self/status").read_bytes())[0]) << 10
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak << 10
 
 
-def _forget_peak() -> None:
+def forget_peak() -> None:
     """Lets the peak begin anew at the present size, where the system can (Linux, proc(5): clear_refs)."""
     with suppress(OSError):  # then it is the peak of the process's life
         Path("/proc/self/clear_refs").write_text("5")
