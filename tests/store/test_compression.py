@@ -9,10 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastdatastore.errors import ConfigurationError
-from fastdatastore.store.backends.local import LocalBackend
-from fastdatastore.store.compression import Compression, Rates, Sample, Sampling, best_level, check, rates_of, sample
-from fastdatastore.store.frame import Codec
-from fastdatastore.store.put.meter import Meter
+from fastdatastore.store.compression import Sample, Sampling, best_level, check, sample
 
 MIB = 1 << 20
 GBPS = 1e9 / 8
@@ -104,29 +101,7 @@ def test_threads_that_wait_for_a_core_count_less() -> None:
     assert best_level(numbers, 2.5 * GBPS, 2, compressing=0.3) is None
 
 
-# ---- what is done ----
-
-
-def test_a_fast_link_gets_all_raw_and_a_slow_one_little() -> None:
-    for rate, codec in ((100e9, Codec.RAW), (1e6, Codec.SHUFFLED_ZSTD)):
-        rates = Rates()
-        rates.sent(rate)
-        frame, _ = Compression("auto", rates, 2).encode(NUMBERS, 8, Sampling())
-        assert frame.codec is codec
-
-
-def test_on_an_unknown_link_all_goes_raw() -> None:
-    assert Compression("auto", Rates(), 2).encode(NUMBERS, 8, Sampling())[0].codec is Codec.RAW
-
-
-def test_a_level_or_none_leave_no_choice() -> None:
-    rates = Rates()
-    rates.sent(100e9)
-    assert Compression(3, rates, 2).encode(NUMBERS, 8, Sampling())[0].codec is Codec.SHUFFLED_ZSTD
-    assert Compression(3, rates, 2).encode(NOISE, 8, Sampling())[0].codec is Codec.RAW
-    rates = Rates()
-    rates.sent(1e6)
-    assert Compression("none", rates, 2).encode(NUMBERS, 8, Sampling())[0].codec is Codec.RAW
+# ---- settings ----
 
 
 def test_what_is_no_setting_is_refused() -> None:
@@ -134,82 +109,3 @@ def test_what_is_no_setting_is_refused() -> None:
     for wrong in ("zstd", 23, -8, True, None, 3.0):
         with pytest.raises(ConfigurationError, match="compression is 'auto', 'none' or a level"):
             check(wrong)
-
-
-def test_puts_to_one_back_end_share_what_they_have_measured(tmp_path: object) -> None:
-    one, other = LocalBackend("/one"), LocalBackend("/one")
-    rates_of(one).sent(1e6)
-    assert rates_of(one).link == 1e6
-    assert rates_of(other).link is None
-
-
-def test_what_was_measured_is_forgotten_in_time() -> None:
-    now = 0.0
-    rates = Rates(lambda: now)
-    rates.sent(100e6)
-    rates.sent(200e6)
-    rates.guessed(1e9)
-    assert rates.link == 150e6
-    now = 61.0
-    assert rates.link is None
-    assert "link: unknown" in repr(rates)
-    rates.guessed(1e9)
-    assert rates.link == 1e9
-    rates.sent(300e6)
-    assert rates.link == 300e6
-
-
-# ---- the link ----
-
-
-class Link:
-    """Takes `slots` objects at once, each at its share of `rate`, after `latency`; and asks for the next at once."""
-
-    def __init__(self, rate: float, slots: int, latency: float = 0.0) -> None:
-        self.rates = Rates()
-        self.now = 0.0
-        self._meter = Meter(self.rates, lambda: self.now)
-        self._rate = rate
-        self._slots = slots
-        self._latency = latency
-
-    def send(self, sizes: list[int]) -> list[float]:
-        """What is believed after each of them."""
-        believed: list[float] = []
-        waiting = list(reversed(sizes))
-        under_way: list[tuple[float, int]] = []  # bytes left, size
-        while waiting or under_way:
-            while waiting and len(under_way) < self._slots:
-                size = waiting.pop()
-                self._meter.drew(size)
-                under_way.append((size + self._latency * self._rate / self._slots, size))
-            left, size = min(under_way)
-            self.now += left * len(under_way) / self._rate
-            under_way.remove((left, size))
-            under_way = [(more - left, other) for more, other in under_way]
-            self._meter.ended(size)
-            if self.rates.link is not None:
-                believed.append(self.rates.link)
-        return believed
-
-
-@pytest.mark.parametrize("slots", [1, 4, 64])
-@pytest.mark.parametrize("gbps", [0.1, 1, 10, 100])
-def test_the_rate_of_a_link_is_found(gbps: float, slots: int) -> None:
-    rng = random.Random(slots)
-    link = Link(gbps * GBPS, slots)
-    believed = link.send([rng.randrange(6 * MIB, 10 * MIB) for _ in range(600)])
-    assert min(believed) > 0.8 * gbps * GBPS
-    assert believed[-1] == pytest.approx(gbps * GBPS, rel=0.25)
-
-
-def test_a_back_end_that_had_to_wait_says_nothing_about_its_link() -> None:
-    rates = Rates()
-    now = 0.0
-    meter = Meter(rates, lambda: now)
-    for _ in range(100):
-        meter.drew(8 * MIB)
-        meter.ran_dry()
-        now += 1.0
-        meter.ended(8 * MIB)
-    assert rates.link is None

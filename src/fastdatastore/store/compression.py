@@ -1,28 +1,18 @@
-"""Whether a chunk is compressed, and how: only while that is faster than to send it as it is.
+"""Whether a chunk is compressed, and how: only where that is faster than to send it as it is.
 
-What decides is measured. A sample of each run of chunks says how far they shrink, and how fast; the put says how fast
-its back end takes bytes when it never has to wait for them. A chunk is compressed if the slower of compressing and of
-sending what is left is still clearly faster than sending it raw. As long as the link is unknown, all goes raw: only a
-back end that gets as much as it asks for shows what it can take.
+A sample of each run of chunks says how far they shrink, and how fast. A chunk is compressed if the slower of
+compressing and of sending what is left is still clearly faster than sending it raw.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
-from weakref import WeakKeyDictionary
+from typing import Literal, NamedTuple, TypeAlias
 
-from fastdatastore import forks
 from fastdatastore.config import MIB
 from fastdatastore.errors import ConfigurationError
 from fastdatastore.store import codec
 from fastdatastore.store.frame import Frame
-
-if TYPE_CHECKING:
-    from typing_extensions import Buffer
-
-    from fastdatastore.store.backends.base import Backend
 
 Setting: TypeAlias = Literal["auto", "none"] | int
 
@@ -40,9 +30,7 @@ _HOLDS_FOR = 128 * MIB
 _NUMBERS = (2, 4, 8, 16)
 _SHUFFLE_SAVES = 0.95
 # What a level takes of level 1's speed, and of its body, for arrays, frames and pickles.
-_LEVELS = {1: (1.0, 1.0), 3: (0.5, 0.95)}
-# Seconds after which a link is measured anew. Where compressing is what takes the time, a back end shows nothing.
-_KNOWN_FOR = 60.0
+LEVELS = {1: (1.0, 1.0), 3: (0.5, 0.95)}
 # Core-seconds that it takes to send a byte, which compressing does not get.
 _SENDING = 0.4e-9
 
@@ -63,7 +51,7 @@ class Sample(NamedTuple):
 
     Attributes:
         ratio: Bytes after, for each byte before.
-        rate: Bytes that a thread takes in a second.
+        rate: Bytes that a thread takes in a second of its own.
         shuffled: By a byte shuffle first.
     """
 
@@ -71,25 +59,34 @@ class Sample(NamedTuple):
     rate: float
     shuffled: bool
 
+    @property
+    def is_worth_it(self) -> bool:
+        """Whether it shrinks by enough, however slow the link."""
+        return self.ratio <= _WORTH
+
 
 class Sampling:
-    """What is known of how the chunks of one segment compress."""
+    """What is known of how the chunks of one segment compress.
+
+    Attributes:
+        last: The last sample; None: there is none yet.
+    """
 
     def __init__(self) -> None:
-        self._last: Sample | None = None
+        self.last: Sample | None = None
         self._left = 0
 
     def of(self, raw: memoryview, item: int) -> Sample:
         """The last sample, or a new one of this chunk."""
-        if self._last is None or self._left <= 0:
-            self._last, self._left = sample(raw, item), _HOLDS_FOR
+        if self.last is None or self._left <= 0:
+            self.last, self._left = sample(raw, item), _HOLDS_FOR
         self._left -= len(raw)
-        return self._last
+        return self.last
 
     def turned_out(self, frame: Frame) -> None:
         """A whole chunk was compressed."""
-        if self._last is not None:
-            self._last = self._last._replace(ratio=frame.body / frame.raw)
+        if self.last is not None:
+            self.last = self.last._replace(ratio=frame.body / frame.raw)
 
 
 def sample(raw: memoryview, item: int) -> Sample:
@@ -110,132 +107,27 @@ def sample(raw: memoryview, item: int) -> Sample:
 
 
 def _timed(raw: memoryview, item: int, *, shuffled: bool) -> Sample:
-    start = time.perf_counter()
+    codec.compress(raw[:item], item, 1, shuffled=shuffled)  # what is done only once is not timed
+    start = time.thread_time()  # so that it does not matter who else wants a core
     frame, _ = codec.compress(raw, item, 1, shuffled=shuffled)
-    return Sample(frame.body / frame.raw, frame.raw / max(time.perf_counter() - start, 1e-9), shuffled)
-
-
-class Rates:
-    """What was measured at one back end, by all puts there. Thread-safe.
-
-    Args:
-        clock: Seconds.
-    """
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._lock = forks.lock()
-        self._link: float | None = None
-        self._is_guess = True
-        self._measured = 0.0  # when
-        self._yield = 1.0
-
-    def __repr__(self) -> str:
-        link = "unknown" if self.link is None else f"{self.link / 1e6:,.0f} MB/s"
-        return f"<Rates [link: {link} | compressing: {self._yield:.2f} of a sample's rate]>"
-
-    @property
-    def link(self) -> float | None:
-        """Bytes that it takes in a second; None: unknown, or not known any more."""
-        return self._link if self._clock() - self._measured < _KNOWN_FOR else None
-
-    def sent(self, rate: float) -> None:
-        """It took so many bytes in a second, and never had to wait for them."""
-        with self._lock:
-            known = None if self._is_guess else self.link
-            self._link = rate if known is None else (known + rate) / 2
-            self._is_guess = False
-            self._measured = self._clock()
-
-    def guessed(self, rate: float) -> None:
-        """The same, as far as can be said so early."""
-        with self._lock:
-            if self._is_guess or self.link is None:
-                self._link, self._is_guess, self._measured = rate, True, self._clock()
-
-    @property
-    def compressing(self) -> float:
-        """The rate of whole chunks, for each byte a second of a sample's: less where threads wait for a core."""
-        return self._yield
-
-    def compressed(self, rate: float, of_sample: float) -> None:
-        """A whole chunk was compressed at `rate`, its sample at another one."""
-        with self._lock:
-            self._yield += (min(2.0, max(0.1, rate / of_sample)) - self._yield) / 4
-
-
-_rates: WeakKeyDictionary[Backend, Rates] = WeakKeyDictionary()
-_rates_lock = forks.lock()
-
-
-def rates_of(backend: Backend) -> Rates:
-    """What is known of the back end in this process."""
-    with _rates_lock:
-        return _rates.setdefault(backend, Rates())
+    return Sample(frame.body / frame.raw, frame.raw / max(time.thread_time() - start, 1e-9), shuffled)
 
 
 def best_level(sample: Sample, link: float, threads: int, compressing: float = 1.0) -> int | None:
     """The level at which chunks get to the other end soonest; None: raw.
 
     Args:
-        link: Bytes a second.
+        link: Bytes a second; infinite: unknown.
         threads: That compress, while the same cores send.
-        compressing: See Rates.
+        compressing: The rate of whole chunks, for each byte a second of a sample's.
     """
-    if sample.ratio > _WORTH:
+    if not sample.is_worth_it:
         return None
     best, fastest = None, link * _FASTER
-    for level, (speed, size) in _LEVELS.items():
+    for level, (speed, size) in LEVELS.items():
         ratio = sample.ratio * size
         cores = max(0.5, threads - link * _SENDING)
         rate = min(cores * sample.rate * speed * compressing, link / ratio)
         if rate > fastest:
             best, fastest = level, rate
     return best
-
-
-class Compression:
-    """What a put does to its chunks. Thread-safe.
-
-    Args:
-        setting: "none"; a level, for all that shrinks; "auto": as described above.
-        rates: Of the back end.
-        threads: That compress.
-    """
-
-    def __init__(self, setting: Setting, rates: Rates, threads: int) -> None:
-        self.setting = check(setting)
-        self.rates = rates
-        self._threads = threads
-
-    def __repr__(self) -> str:
-        return f"<Compression {self.setting!r} [threads: {self._threads} | {self.rates!r}]>"
-
-    @property
-    def is_off(self) -> bool:
-        """Whether nothing is compressed."""
-        return self.setting == "none" or (self.setting == "auto" and not codec.is_available())
-
-    def encode(self, raw: memoryview, item: int, sampling: Sampling) -> tuple[Frame, Buffer]:
-        """The frame and the body of a chunk.
-
-        Raises:
-            ConfigurationError: A level was asked for, and the package zstandard is not installed.
-        """
-        level: int | None
-        if isinstance(self.setting, int):
-            known, level = sampling.of(raw, item), self.setting
-        elif self.is_off or (link := self.rates.link) is None:
-            return codec.stored(raw)
-        else:
-            known = sampling.of(raw, item)
-            level = best_level(known, link, self._threads, self.rates.compressing)
-        if level is None:
-            return codec.stored(raw)
-        start = time.perf_counter()
-        frame, body = codec.compress(raw, item, level, shuffled=known.shuffled)
-        sampling.turned_out(frame)
-        if level in _LEVELS:
-            speed, _ = _LEVELS[level]
-            self.rates.compressed(len(raw) / max(time.perf_counter() - start, 1e-9), known.rate * speed)
-        return frame, body

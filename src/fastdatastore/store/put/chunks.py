@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Protocol
 from fastdatastore.errors import SerializationError
 from fastdatastore.store import codec, frame, ref
 from fastdatastore.store.backends.base import Found
-from fastdatastore.store.compression import Compression
 from fastdatastore.store.frame import Codec, Frame
 from fastdatastore.store.manifest import Chunk
 from fastdatastore.store.put.artifact import Artifact
 from fastdatastore.store.put.clerk import Clerk, Inquiry
+from fastdatastore.store.put.compressing import Compression
 from fastdatastore.store.put.outline import Piece
 from fastdatastore.store.put.room import Room
 from fastdatastore.store.put.writes import ChunkWrite
@@ -109,6 +109,8 @@ class Chunks:
             self._clerk.ask(Inquiry(names, spare=True), partial(self._on_answer, pieces))
         while self._to_encode and self._encoding + len(self.ready) < 2 * self._workers.count + 2:
             piece = self._to_encode[0]
+            if self._compression.waits(piece.sampling):
+                break
             if all(artifact.error is not None for artifact in self._waiting[piece.chunk.digest]):
                 del self._waiting[piece.chunk.digest]
                 self.let_go(piece)
@@ -123,13 +125,18 @@ class Chunks:
             else:
                 break
             self._to_encode.popleft()
+            self._compression.meter.waiting -= piece.chunk.length
 
     def _encode(self, piece: Piece) -> None:
         """In a worker."""
         try:
             raw = piece.read()
-            encoded = self._compression.encode(raw, piece.segment.item, piece.sampling)
-            piece.check(raw, wholly=piece.is_prepared)
+            item, sampling = piece.segment.item, piece.sampling
+            self._compression.look_at(raw, item, sampling)
+            encoded = None
+            if not self._compression.waits(sampling):
+                encoded = self._compression.encode(raw, item, sampling)
+                piece.check(raw, wholly=piece.is_prepared)
             del raw  # its room may be given back as soon as this is posted
         except Exception as error:
             self._post(partial(self._on_encoded, piece, error))
@@ -140,17 +147,26 @@ class Chunks:
         for piece, name in zip(pieces, inquiry.names, strict=True):
             if inquiry.error is not None or isinstance(inquiry.answers[name], Found):
                 self._settle(piece.chunk, _held(piece), inquiry.error)
-            elif piece.is_copy:  # these first: they give room to others
-                self._to_encode.appendleft(piece)
             else:
-                self._to_encode.append(piece)
+                self._line_up(piece, first=piece.is_copy)  # it gives room to others
 
-    def _on_encoded(self, piece: Piece, encoded: tuple[Frame, Buffer] | Exception) -> None:
+    def _line_up(self, piece: Piece, *, first: bool) -> None:
+        self._compression.meter.waiting += piece.chunk.length
+        if first:
+            self._to_encode.appendleft(piece)
+        else:
+            self._to_encode.append(piece)
+
+    def _on_encoded(self, piece: Piece, encoded: tuple[Frame, Buffer] | Exception | None) -> None:
         """The piece has taken as much room as it is long."""
         self._encoding -= 1
         length = piece.chunk.length
         if isinstance(encoded, Exception):
             self._settle(piece.chunk, length, encoded)
+            return
+        if encoded is None:
+            self._room.give(length - _held(piece))
+            self._line_up(piece, first=True)
             return
         header, body = encoded
         is_copy = piece.is_copy or piece.is_scattered or header.codec is not Codec.RAW

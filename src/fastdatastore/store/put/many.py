@@ -9,8 +9,11 @@ from fastdatastore.config import Settings
 from fastdatastore.store.backends.base import Backend
 from fastdatastore.store.cancel import NEVER, Cancel
 from fastdatastore.store.collection.lease import Lease
-from fastdatastore.store.compression import Compression, Setting, rates_of
+from fastdatastore.store.compression import Setting
+from fastdatastore.store.put.compressing import Compression
+from fastdatastore.store.put.meter import Meter
 from fastdatastore.store.put.pipeline import Pipeline
+from fastdatastore.store.put.rates import rates_of
 from fastdatastore.store.workers import Workers
 
 
@@ -42,7 +45,7 @@ def put_many(
         FastDatastoreError: The back end cannot be written to at all.
     """
     workers = Workers()
-    how = Compression(compression, rates_of(backend), workers.count)
+    how = Compression(compression, Meter(rates_of(backend)), workers.count)
     room = Settings().memory_ceiling // 2 if memory is None else memory
     stop = Cancel()
     with workers, lease.hold(stop) as hold:

@@ -1,4 +1,9 @@
-"""How fast a back end takes bytes, while it never has to wait for them."""
+"""How fast a back end takes the bytes of one put.
+
+Where nothing is known yet, some go raw: a quarter of what waits, and more as those end. What has ended and what is on
+the way, over the time that it took, is more than the link can do, and comes down to what it does: a slow link is found
+out before the first bytes have left, a fast one by what it has taken by then.
+"""
 
 from __future__ import annotations
 
@@ -6,56 +11,101 @@ import time
 from collections.abc import Callable
 
 from fastdatastore.config import MIB
-from fastdatastore.store.compression import Rates
+from fastdatastore.store.put.rates import BELIEVED_FOR, UNKNOWN, Rates
 
-# Less than this, at the rate of few connections, says little about a link.
-_LEAST = 256 * MIB
 # A back end that asks for more while it has so much under way does not wait for it: it only fills its connections.
 _PLENTY = 32 * MIB
+# Less than this says little about a link: as it is, and as it is at most (bytes, or seconds).
+_LEAST = 256 * MIB
+_LITTLE = 64 * MIB
+_LONG = 0.25
 
 
 class Meter:
-    """Of one call. Tells `rates` what it finds.
+    """Of one call. Tells `rates` what it finds. For the put's thread; the link may be asked for by others.
 
-    Of what is on the way, half is taken for sent. As long as that is a large part of all, a guess takes all of it: who
-    believes in a fast link sends raw, and loses nothing.
+    Of what is on the way, half is taken for sent.
+
+    Attributes:
+        waiting: Bytes that are to be sent when their turn comes.
 
     Args:
         clock: Seconds.
     """
 
     def __init__(self, rates: Rates, clock: Callable[[], float] = time.monotonic) -> None:
-        self._rates = rates
+        self.rates = rates
+        self.waiting = 0
         self._clock = clock
         self._on_the_way = 0
-        self._since: float | None = None  # when this measurement began
+        # Of this measurement, which lasts while something is on the way.
+        self._since = clock()
         self._at_first = 0  # what was on the way then
+        self._most = 0  # of what was on the way since
         self._ended = 0
+        self._ended_last = self._since
+        self._is_dry = True  # the back end has waited for more
+        # By the last one in which it had not: at most so much.
+        self._found = UNKNOWN
+        self._found_until = float("-inf")
+
+    def __repr__(self) -> str:
+        return f"<Meter [{self._on_the_way:,} bytes on the way, {self.waiting:,} wait | {self.rates!r}]>"
+
+    @property
+    def link(self) -> float:
+        """Bytes that the back end takes in a second, or more; infinite: unknown."""
+        live = UNKNOWN if self._is_dry else self._at_most
+        found = self._found if self._clock() < self._found_until else UNKNOWN
+        return min(live, found, self.rates.link(self._on_the_way + self.waiting))
+
+    @property
+    def is_fed(self) -> bool:
+        """Whether it shows by what it has how fast it is; until then, more may wait."""
+        enough = max(_PLENTY, self.waiting // 4) + self._ended
+        return self.rates.measured == UNKNOWN and self._on_the_way >= enough
+
+    @property
+    def _at_most(self) -> float:
+        seconds = self._clock() - self._since
+        return (self._ended + self._on_the_way) / seconds if seconds > 0 else UNKNOWN
 
     def drew(self, size: int) -> None:
         """The back end has taken an object of so many bytes."""
-        if self._since is None:
-            self._begin()
+        if self._is_dry and not self._on_the_way:
+            self._begin(is_dry=False)
         self._on_the_way += size
+        self._most = max(self._most, self._on_the_way)
+        if self._is_dry and self._on_the_way >= _PLENTY:
+            self._begin(is_dry=False)
 
     def ended(self, size: int) -> None:
         """It is stored, or has failed."""
         self._on_the_way -= size
         self._ended += size
-        if self._since is None or (seconds := self._clock() - self._since) <= 0:
-            return
-        if self._ended >= max(2 * self._on_the_way, _LEAST):
-            self._rates.sent((self._ended + (self._on_the_way - self._at_first) / 2) / seconds)
-            self._begin()
-        elif self._ended + self._on_the_way >= _LEAST:
-            self._rates.guessed((self._ended + self._on_the_way) / seconds)
+        self._ended_last = self._clock()
+        seconds = self._ended_last - self._since
+        if not self._is_dry and seconds > 0 and self._ended >= max(2 * self._on_the_way, _LEAST):
+            self.rates.sent((self._ended + (self._on_the_way - self._at_first) / 2) / seconds)
+            self._begin(is_dry=False)
 
     def ran_dry(self) -> None:
-        """The back end has asked for more, and there was nothing."""
-        if self._on_the_way < _PLENTY:
-            self._since = None
+        """The back end has asked for more, and there was nothing; or the put is over."""
+        if self._on_the_way < (1 if self._is_dry else _PLENTY):
+            self._conclude()
+            self._begin(is_dry=True)
 
-    def _begin(self) -> None:
+    def _begin(self, *, is_dry: bool) -> None:
         self._since = self._clock()
-        self._at_first = self._on_the_way
+        self._at_first = self._most = self._on_the_way
         self._ended = 0
+        self._is_dry = is_dry
+
+    def _conclude(self) -> None:
+        seconds = (self._clock() if self._on_the_way else self._ended_last) - self._since
+        if not self._ended or seconds <= 0 or (self._ended < _LITTLE and seconds < _LONG):
+            return
+        rate = (self._ended + self._on_the_way) / seconds
+        self.rates.at_most(rate, self._most)
+        if not self._is_dry:
+            self._found, self._found_until = rate, self._clock() + BELIEVED_FOR

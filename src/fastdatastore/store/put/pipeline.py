@@ -31,11 +31,10 @@ from fastdatastore.store.backends.base import Backend, Found
 from fastdatastore.store.cancel import Cancel
 from fastdatastore.store.collection.lease import Hold
 from fastdatastore.store.collection.timing import YOUNG
-from fastdatastore.store.compression import Compression
 from fastdatastore.store.put.artifact import Artifact
 from fastdatastore.store.put.chunks import Chunks
 from fastdatastore.store.put.clerk import Clerk, Inquiry
-from fastdatastore.store.put.meter import Meter
+from fastdatastore.store.put.compressing import Compression
 from fastdatastore.store.put.outline import Piece, Prepared, outline
 from fastdatastore.store.put.room import Room
 from fastdatastore.store.put.serializing import LEAD, Serializing
@@ -95,7 +94,7 @@ class Pipeline:
         self._serializing = Serializing(self._workers, self._room, self._posted.put, self)
         self._clerk = Clerk(backend, hold, self._posted.put, stop)
         self._chunks = Chunks(self._clerk, self._workers, self._room, compression, self._posted.put, self)
-        self._meter = Meter(compression.rates)
+        self._meter = compression.meter
         self._is_exhausted = False
         self._is_serializing = False
         self._encoding = 0  # artifacts
@@ -154,12 +153,14 @@ class Pipeline:
                 self._meter.drew(write.size)
                 yield write
             elif (self._is_exhausted and not self._unfinished) or (self._results and not self._on_the_way):
+                self._meter.ran_dry()
                 return
             elif self._draw():
                 continue
-            elif not self._work_off(self._patience) and self._on_the_way:
+            elif not self._work_off(self._patience):
                 self._meter.ran_dry()
-                yield None
+                if self._on_the_way:
+                    yield None
 
     @property
     def _patience(self) -> float:
