@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import pickle
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from fastdatastore.testing.servers import RunningServer
 from tests.store.conformance import LARGE, fetch, get, names, put
 from tests.support.clients import FixedCredentials, client_at, client_of
 from tests.support.faulty import Place, Way, furnished
+from tests.support.scripted_server import Received, Reply, ScriptedServer, StoredObject
 
 CHUNK = LARGE + LARGE[: 64 << 10] + b"x" * 32  # the largest that a store makes
 
@@ -106,6 +108,48 @@ def test_a_body_cut_short_goes_on_where_it_stopped(wire: Way, at: int) -> None:
     assert b"".join(places) == CHUNK
     assert calls == [len(CHUNK)]
     assert wire.struck(Reset) == 1
+
+
+@pytest.mark.parametrize("objects", [1, 2])
+def test_an_object_that_is_replaced_in_the_middle_is_read_anew(objects: int) -> None:
+    """As by whoever has put the same chunk, and compressed it."""
+    old, new = StoredObject(CHUNK), StoredObject(LARGE[::-1], '"e2"')
+
+    def script(request: Received) -> Reply:
+        return replace(old.get(request), stop_after=1_000_000) if request.number == 0 else new.get(request)
+
+    with ScriptedServer(script) as server:
+        items = list(S3Backend(client_at(server.url), "bucket").read([Grown(f"{index}") for index in range(objects)]))
+    assert [(item.error, item.etag, bytes(item.content)) for item in items] == [(None, "e2", LARGE[::-1])] * objects
+    assert sorted(size for item in items for size in item.sizes) == [len(LARGE)] * objects + [len(CHUNK)]
+
+
+def test_an_object_that_is_replaced_all_the_time_is_an_error() -> None:
+    def script(request: Received) -> Reply:
+        return replace(StoredObject(CHUNK, f'"e{request.number}"').get(request), stop_after=1_000_000)
+
+    with ScriptedServer(script) as server:
+        (item,) = S3Backend(client_at(server.url), "bucket").read([Grown("chunk")])
+    assert isinstance(item.error, errors.Modified)
+    assert item.sizes == [len(CHUNK)] * 4
+
+
+class Grown(Read):
+    """Of an object of any size.
+
+    Attributes:
+        sizes: For which place was asked.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, self._grown)
+        self.sizes: list[int] = []
+        self.content = bytearray()
+
+    def _grown(self, size: int) -> tuple[bytearray, ...]:
+        self.sizes.append(size)
+        self.content = bytearray(size)
+        return (self.content,)
 
 
 def test_bytes_that_change_on_the_way_up_are_sent_again(wire: Way) -> None:

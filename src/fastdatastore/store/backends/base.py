@@ -15,8 +15,8 @@ Idempotence
     error.
 Permanence of errors
     A back end tries again by itself what may pass. What it reports as an error is final for this call: NotFound
-    (nothing is stored under the name), Modified (the condition does not hold, or the object was replaced in the middle
-    of a read), AccessDenied, InsufficientDiskSpace, … A later call may fare otherwise.
+    (nothing is stored under the name), Modified (the condition does not hold, or the object was replaced every time
+    that it was read), AccessDenied, InsufficientDiskSpace, … A later call may fare otherwise.
 A write that failed may have stored its object all the same
     (the reply was lost, the directory could not be flushed): whole, never a part of it. After an error either is to be
     reckoned with, and a repeated write without a condition settles it. A repeated *conditional* write may find its own
@@ -90,7 +90,8 @@ class Read:
 
     Args:
         place: Is asked with the object's size for the writable buffers where its bytes go, one behind the other; their
-            lengths add up to the size. It is asked once; what it raises is the item's error.
+            lengths add up to the size. It is asked again if the object was replaced in the middle of the read, which
+            then begins anew. What it raises is the item's error.
 
     Attributes, when it comes back:
         error: Why the bytes are not there; what the places hold then is undefined.

@@ -10,6 +10,7 @@ for objects of one request. On one that ignores them, a writer who comes between
 from __future__ import annotations
 
 import math
+from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing
 from email.utils import parsedate_to_datetime
@@ -40,6 +41,9 @@ from fastdatastore.store.backends.base import (
     check_prefix,
     is_name,
 )
+
+# How often a read begins anew because the object was replaced in the middle of it.
+_MOST_REPLACED = 3
 
 J = TypeVar("J", bound=Job)
 T = TypeVar("T")
@@ -81,7 +85,25 @@ class S3Backend:
                 yield self._name(job.key), _found(job)
 
     def read(self, requests: Iterable[R | None], watch: Watch = None) -> Generator[R, None, None]:
-        return self._each(requests, self._get, self._has_read, watch)
+        again: deque[R] = deque()
+        replaced: Counter[R] = Counter()
+
+        def items() -> Iterator[R | None]:
+            for item in requests:
+                while again:
+                    yield again.popleft()
+                yield item
+
+        drawn: Iterable[R | None] = items()
+        while drawn:
+            with closing(self._each(drawn, self._get, self._has_read, watch)) as ended:
+                for item in ended:
+                    if isinstance(item.error, errors.Modified) and replaced[item] < _MOST_REPLACED:
+                        replaced[item] += 1
+                        again.append(item)
+                    else:
+                        yield item
+            drawn = [again.popleft() for _ in range(len(again))]
 
     def _get(self, item: Read) -> Job:
         return self.client.get_block(self.bucket, self._key(item.name), item.place)

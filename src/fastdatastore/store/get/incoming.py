@@ -45,17 +45,18 @@ class Incoming:
         return not all(owner.has_ended for owner in self.owners)
 
     def room(self, size: int) -> tuple[Buffer, ...]:
-        """Where its object of `size` bytes goes.
+        """Where its object of `size` bytes goes; asked again when another object of other bytes has replaced that one.
 
         Raises:
             FormatError: No chunk of this length has so many.
         """
         length = size - frame.SIZE
-        if length == self.chunk.length:  # it is not compressed, or it would be shorter
-            self.reserved = 0
-            return self._header, self._places[0]
-        if not 0 < length < self.chunk.length:
+        if not 0 < length <= self.chunk.length:
             raise _broken(f"its object has {size} bytes; the most is {frame.SIZE + self.chunk.length}")
+        if length == self.chunk.length:  # it is not compressed, or it would be shorter
+            self.reserved, self._body = 0, None
+            return self._header, self._places[0]
+        self.reserved = 2 * self.chunk.length
         self._body = memoryview(process.buffer_pool().take(length))
         return self._header, self._body
 
