@@ -103,9 +103,9 @@ class Machine:
         ready: list[float],
         meter: Meter,
     ) -> float:
-        """A millisecond, or until something happens; bytes of what has ended."""
+        """A moment, or until something happens; bytes of what has ended."""
         each = min(self.connection, self.link / max(1, len(under_way)))
-        steps = [0.001, *(write[2] or write[0] / each for write in under_way)]
+        steps = [max(0.001, CHUNK / self.link / 50), *(write[2] or write[0] / each for write in under_way)]
         if encoding:
             steps.append(max(0.0, encoding[0][0] - self.now))
         step = min(steps)
