@@ -125,7 +125,7 @@ def test_more_goes_as_the_first_bytes_end() -> None:
     clock = Clock()
     meter = Meter(Rates(clock), clock)
     meter.waiting = 480 * MIB
-    for drawn in range(15):
+    for drawn in range(32):
         assert not meter.is_fed, drawn
         meter.drew(8 * MIB)
     assert meter.is_fed
@@ -167,6 +167,51 @@ def test_the_end_of_a_put_tells_the_next_one() -> None:
     assert rates.measured == UNKNOWN
     assert rates.link(96 * MIB) == pytest.approx(80 * MIB, rel=0.35)
     assert rates.link(96 * MIB) >= 80 * MIB
+
+
+def test_the_time_that_others_take_is_not_measured() -> None:
+    clock = Clock()
+    meter = Meter(Rates(clock), clock)
+    for _ in range(8):
+        meter.drew(8 * MIB)
+    with meter.away():
+        clock.now += 2.0
+    assert meter.link == UNKNOWN
+    clock.now += 0.1
+    assert meter.link == pytest.approx(640 * MIB)
+
+
+def test_many_small_objects_say_nothing_about_a_link() -> None:
+    clock = Clock()
+    rates = Rates(clock)
+    meter = Meter(rates, clock)
+    for _ in range(5000):
+        for _ in range(60):
+            meter.drew(64 << 10)
+        clock.now += 0.01
+        for _ in range(60):
+            meter.ended(64 << 10)
+        assert meter.link == UNKNOWN or rates.measured < UNKNOWN
+        meter.ran_dry()
+    assert meter.link == UNKNOWN
+
+
+def test_a_back_end_that_is_fed_slowly_is_not_taken_for_a_slow_one() -> None:
+    clock = Clock()
+    rates = Rates(clock)
+    meter = Meter(rates, clock)
+    meter.drew(8 * MIB)
+    for _ in range(50):
+        clock.now += 0.08
+        meter.drew(8 * MIB)
+        meter.ran_dry()
+        clock.now += 0.02
+        meter.ended(8 * MIB)
+        meter.ran_dry()
+    clock.now += 0.1
+    meter.ended(8 * MIB)
+    meter.ran_dry()
+    assert rates.link(512 * MIB) == meter.link == UNKNOWN
 
 
 def test_a_meter_says_what_it_knows() -> None:

@@ -122,6 +122,8 @@ class Chunks:
             elif piece.is_copy or self._room.try_take(piece.chunk.length):
                 self._encoding += 1
                 self._workers.submit(self._encode, piece)
+                self._to_encode.popleft()
+                continue  # it waits until it is encoded
             else:
                 break
             self._to_encode.popleft()
@@ -161,6 +163,7 @@ class Chunks:
         """The piece has taken as much room as it is long."""
         self._encoding -= 1
         length = piece.chunk.length
+        self._compression.meter.waiting -= length
         if isinstance(encoded, Exception):
             self._settle(piece.chunk, length, encoded)
             return

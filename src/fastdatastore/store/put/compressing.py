@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 # Bytes a second that no thread compresses: where the link is faster than all of them, no sample need be taken.
 _BEYOND = 2e9
+# Seconds in which a back end that has enough to do shows that it is fast.
+_PATIENCE = 0.1
 
 
 class Compression:
@@ -41,11 +43,11 @@ class Compression:
 
     def look_at(self, raw: memoryview, item: int, sampling: Sampling) -> None:
         """Takes the first sample of a segment as soon as it matters whether its chunks shrink."""
-        if self.setting == "auto" and sampling.last is None and self.meter.is_fed:
+        if self.setting == "auto" and not self.is_off and sampling.last is None and self.meter.is_fed:
             sampling.of(raw, item)
 
     def waits(self, sampling: Sampling) -> bool:
-        """Whether a chunk that shrinks had better wait: soon it will be clear whether it pays to compress it."""
+        """Whether a chunk that shrinks had better wait a moment, in which a fast link shows what it is."""
         known = sampling.last
         if self.setting != "auto" or known is None or not known.is_worth_it or not self.meter.is_fed:
             return False
@@ -56,12 +58,16 @@ class Compression:
         if isinstance(self.setting, int):
             sampling.of(raw, item)
             return self.setting
-        if self.is_off or self.meter.link > _BEYOND * self._threads:
+        if self.is_off or (self.meter.link > _BEYOND * self._threads and not self.meter.is_fed):
             return None
         return self._best_level(sampling.of(raw, item))
 
     def _best_level(self, known: Sample) -> int | None:
-        return best_level(known, self.meter.link, self._threads, self.meter.rates.compressing)
+        meter = self.meter
+        level = best_level(known, meter.link, self._threads, meter.rates.compressing)
+        if level is None and known.is_worth_it and meter.is_fed and meter.seconds > _PATIENCE:
+            return min(LEVELS)  # the cores would idle
+        return level
 
     def encode(self, raw: memoryview, item: int, sampling: Sampling) -> tuple[Frame, Buffer]:
         """The frame and the body of a chunk, at once.

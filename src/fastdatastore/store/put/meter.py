@@ -1,24 +1,30 @@
 """How fast a back end takes the bytes of one put.
 
-Where nothing is known yet, some go raw: a quarter of what waits, and more as those end. What has ended and what is on
-the way, over the time that it took, is more than the link can do, and comes down to what it does: a slow link is found
-out before the first bytes have left, a fast one by what it has taken by then.
+Where nothing is known yet, the first 256 MiB go raw, or a quarter of what waits, and as much again as those end. What
+has ended and what is on the way, over the time that it took, is more than a link does that is given so much, and comes
+down to what it does: a slow one is found out before the first bytes have left, a fast one by what it has taken by then.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from fastdatastore.config import MIB
 from fastdatastore.store.put.rates import BELIEVED_FOR, UNKNOWN, Rates
 
 # A back end that asks for more while it has so much under way does not wait for it: it only fills its connections.
 _PLENTY = 32 * MIB
+# What says how fast it is. With fewer connections, or less for each, one that is fast may look slow.
+_ENOUGH = 256 * MIB
+_SOME = 8 * MIB
 # Less than this says little about a link: as it is, and as it is at most (bytes, or seconds).
 _LEAST = 256 * MIB
 _LITTLE = 64 * MIB
 _LONG = 0.25
+# Seconds for which the put's thread may be away without hearing what has ended.
+_AWAY = 0.01
 
 
 class Meter:
@@ -45,6 +51,7 @@ class Meter:
         self._ended = 0
         self._ended_last = self._since
         self._is_dry = True  # the back end has waited for more
+        self._is_fed_late = False  # more came when some had ended
         # By the last one in which it had not: at most so much.
         self._found = UNKNOWN
         self._found_until = float("-inf")
@@ -55,19 +62,25 @@ class Meter:
     @property
     def link(self) -> float:
         """Bytes that the back end takes in a second, or more; infinite: unknown."""
-        live = UNKNOWN if self._is_dry else self._at_most
-        found = self._found if self._clock() < self._found_until else UNKNOWN
-        return min(live, found, self.rates.link(self._on_the_way + self.waiting))
+        known = self.rates.link(self._on_the_way + self.waiting)
+        if self.rates.measured == UNKNOWN and self._clock() < self._found_until:
+            known = min(known, self._found)
+        return known if self._is_dry or self._most < _SOME else min(known, self._at_most)
 
     @property
     def is_fed(self) -> bool:
         """Whether it shows by what it has how fast it is; until then, more may wait."""
-        enough = max(_PLENTY, self.waiting // 4) + self._ended
+        enough = max(_ENOUGH, self.waiting // 4) + self._ended
         return self.rates.measured == UNKNOWN and self._on_the_way >= enough
 
     @property
+    def seconds(self) -> float:
+        """Since this measurement began."""
+        return self._clock() - self._since
+
+    @property
     def _at_most(self) -> float:
-        seconds = self._clock() - self._since
+        seconds = self.seconds
         return (self._ended + self._on_the_way) / seconds if seconds > 0 else UNKNOWN
 
     def drew(self, size: int) -> None:
@@ -75,6 +88,7 @@ class Meter:
         if self._is_dry and not self._on_the_way:
             self._begin(is_dry=False)
         self._on_the_way += size
+        self._is_fed_late = self._is_fed_late or self._ended > 0
         self._most = max(self._most, self._on_the_way)
         if self._is_dry and self._on_the_way >= _PLENTY:
             self._begin(is_dry=False)
@@ -95,15 +109,26 @@ class Meter:
             self._conclude()
             self._begin(is_dry=True)
 
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """Others do what they like, and nobody hears what has ended: if it takes long, that time is not measured."""
+        before = self._clock()
+        yield
+        if self._clock() - before > _AWAY:
+            self._begin(is_dry=self._on_the_way < _PLENTY)
+
     def _begin(self, *, is_dry: bool) -> None:
         self._since = self._clock()
         self._at_first = self._most = self._on_the_way
         self._ended = 0
         self._is_dry = is_dry
+        self._is_fed_late = False
 
     def _conclude(self) -> None:
         seconds = (self._clock() if self._on_the_way else self._ended_last) - self._since
         if not self._ended or seconds <= 0 or (self._ended < _LITTLE and seconds < _LONG):
+            return
+        if self._most < _SOME or (self._is_dry and self._is_fed_late):  # it is something else that was slow
             return
         rate = (self._ended + self._on_the_way) / seconds
         self.rates.at_most(rate, self._most)

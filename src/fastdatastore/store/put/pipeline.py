@@ -134,7 +134,8 @@ class Pipeline:
 
     def _news(self) -> Iterator[Result]:
         while self._results:
-            yield self._results.popleft()
+            with self._meter.away():
+                yield self._results.popleft()
 
     # ---- what the back end draws from ----
 
@@ -190,7 +191,8 @@ class Pipeline:
         if self._unfinished_bytes >= LEAD or self._inline_bytes > self._memory // 2:
             return False
         try:
-            obj = next(self._objects)
+            with self._meter.away():
+                obj = next(self._objects)
         except StopIteration:
             self._is_exhausted = True
             return True
