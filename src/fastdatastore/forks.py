@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import os
 import threading
+from typing import Any
 from weakref import WeakSet
 
-_locks: WeakSet[threading.Lock] = WeakSet()
+_locks: WeakSet[Any] = WeakSet()
 
 
 def lock() -> threading.Lock:
@@ -21,10 +22,17 @@ def lock() -> threading.Lock:
     return made
 
 
+def rlock() -> threading.RLock:
+    """The same, for what a finalizer takes as well: the collector may run it in the thread that holds the lock."""
+    made = threading.RLock()
+    _locks.add(made)
+    return made
+
+
 def _free_all() -> None:
     for each in list(_locks):
         # As threading and logging do with theirs: a plain release() is not enough where a lock is a mutex.
-        each._at_fork_reinit()  # type: ignore[attr-defined]
+        each._at_fork_reinit()
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows

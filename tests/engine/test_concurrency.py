@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 import time
 from collections.abc import Callable, Iterator
 from itertools import repeat
@@ -257,3 +258,19 @@ def _turns(controller: Controller, now: float, until: Callable[[], bool], second
         controller.on_done(now, PART)
         controller.on_sent(now, max(0, controller.limit - controller.in_flight))
     return now
+
+
+def test_a_finalizer_may_leave_while_its_thread_counts() -> None:
+    """As when the collector finds an abandoned generator in the middle of on_done."""
+    controller = Concurrency(8 * MIB, 10.0, None, None, 100).of(up=False, large=True)
+    controller.join()
+
+    def interrupted() -> None:
+        with controller._lock:
+            controller.on_failed(1.0, count=0)
+            controller.leave()
+
+    thread = threading.Thread(target=interrupted, daemon=True)
+    thread.start()
+    thread.join(10)
+    assert not thread.is_alive()

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from unittest import mock
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastdatastore.config import GIB, MIB
+from fastdatastore.config import GIB, MIB, Settings
 from fastdatastore.engine import plan
-from fastdatastore.engine.endpoints import Limits
+from fastdatastore.engine.endpoints import Learnt, Limits
+from fastdatastore.engine.put.job import PutJob
+from fastdatastore.engine.put.multipart import Multipart
+from fastdatastore.engine.put.single import Single
 from fastdatastore.engine.ranges import ByteRange
+from fastdatastore.errors import ConfigurationError
 
 
 @pytest.mark.fault(48)
@@ -98,3 +104,26 @@ def test_ranges_are_written_as_http_wants_them() -> None:
     assert ByteRange(5, 10).header() == "bytes=5-14"
     assert ByteRange(5).header() == "bytes=5-"
     assert ByteRange(suffix=3).header() == "bytes=-3"
+
+
+@given(st.integers(1, plan.MAX_OBJECT), st.integers(5 * MIB, plan.MAX_PART), st.integers(1, 200))
+def test_no_part_is_larger_than_s3_takes(size: int, preferred: int, streams: int) -> None:
+    assert plan.in_whole_rounds(size, preferred, streams) <= plan.MAX_PART
+
+
+@pytest.mark.parametrize(("size", "phase"), [(plan.MAX_PART, Single), (plan.MAX_PART + 1, Multipart)])
+def test_one_request_takes_what_s3_takes_in_one(size: int, phase: type[Single] | type[Multipart]) -> None:
+    assert type(put_job(size, Limits(), part_size=3 * GIB).first_phase()) is phase
+
+
+def test_what_a_servers_parts_cannot_hold_is_refused_before_anything_is_sent() -> None:
+    with pytest.raises(ConfigurationError, match="1,000 parts, of 5 GiB at most"):
+        put_job(plan.MAX_OBJECT, Limits(max_parts=1000), part_size=8 * MIB).first_phase()
+
+
+def put_job(size: int, limits: Limits, part_size: int) -> PutJob:
+    remote = mock.Mock(limits=limits, settings=Settings(part_size=part_size), is_tls=True)
+    remote.learnt.return_value = Learnt()
+    remote.concurrency.of.return_value.limit = 2
+    source = mock.Mock(size=size, in_place=True)
+    return PutJob(remote, "bucket", "key", lambda: source)

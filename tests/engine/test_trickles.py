@@ -85,3 +85,15 @@ def test_beside_others_there_are_so_many_second_chances() -> None:
     line = Line(20_000, 20_000, 20_000, 1_500)
     line.requests[3].trickled = SECOND_CHANCES
     assert line.given_up() == []
+
+
+@pytest.mark.parametrize("how", ["forgotten", "cleared"])
+def test_what_is_over_is_not_kept_until_the_next_look(how: str) -> None:
+    line = Line(9000)
+    line.given_up(looks=1)
+    assert "1 requests" in repr(line.trickles)
+    if how == "forgotten":
+        line.trickles.forget(line.requests[0])
+    else:
+        line.trickles.clear()
+    assert "0 requests" in repr(line.trickles)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from fastdatastore.s3.files import ResultFiles
 pytestmark = pytest.mark.fault(64)
 
 
-def _in_child(takes: threading.Lock) -> bool:
+def _in_child(takes: Any) -> bool:
     pid = os.fork()
     if not pid:
         os._exit(0 if takes.acquire(timeout=1.0) else 1)

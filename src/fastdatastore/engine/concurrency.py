@@ -118,7 +118,7 @@ class Controller:
         self._limit = min(maximum, max(minimum, seed))
         self._in_flight = 0
         self._users = 0
-        self._lock = forks.lock()
+        self._lock = forks.rlock()
         # The experiment.
         self._phase = Phase.BASE
         self._settled = self._limit  # where a failed experiment returns to

@@ -49,7 +49,7 @@ def in_whole_rounds(size: int, preferred: int, streams: int) -> int:
     if not rounds:
         return preferred
     exact = -(-size // (rounds * streams))
-    return -(-exact // PAGE) * PAGE
+    return min(-(-exact // PAGE) * PAGE, MAX_PART)
 
 
 def parts(start: int, end: int, part_size: int) -> list[tuple[int, int]]:

@@ -57,6 +57,14 @@ class Trickles:
         rate = moved / max(seconds, 1e-3)
         self._usual += (rate - self._usual) * (NEWEST if self._usual else 1.0)
 
+    def forget(self, request: Request) -> None:
+        """It is over: nothing keeps it any more, nor the memory of its body."""
+        self._before.pop(request, None)
+
+    def clear(self) -> None:
+        """All of them are over."""
+        self._before.clear()
+
     def look(self, now: float, moved: int, progress: Iterable[tuple[Request, int]]) -> list[tuple[Request, str]]:
         """The requests to be given up, each with a sentence that says why.
 

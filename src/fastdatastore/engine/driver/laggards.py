@@ -51,10 +51,12 @@ class Laggards:
 
     def on_report(self, request: Request) -> None:
         self._uploading.discard(request)
+        self._trickles.forget(request)
 
     def clear(self) -> None:
         """The driver is over: no request is kept."""
         self._uploading.clear()
+        self._trickles.clear()
 
     # ---- second attempts ----
 

@@ -89,7 +89,9 @@ class Sender:
         job.in_flight.discard(request)
         request.attempts += 1
         job.attempts += 1
-        if request.attempts >= self._settings.attempts:
+        if request.twin is not None:  # a second attempt beside another one, which is on the way
+            request.twin.twin, request.twin = None, None
+        elif request.attempts >= self._settings.attempts:
             self._agenda.fail(job, error)
             self._agenda.settle(job)
         else:

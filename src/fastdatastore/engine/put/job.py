@@ -60,7 +60,7 @@ class PutJob(Upload):
         self._uploads = remote.concurrency.of(up=True, large=True)
         self._open_source = open_source
         self._resume = resume
-        self._whole_up_to = whole_up_to or 2 * self.part_size
+        self._whole_up_to = whole_up_to or min(2 * self.part_size, plan.MAX_PART)
 
     def first_phase(self) -> Phase:
         self.source = source = self._open_source()
@@ -72,6 +72,11 @@ class PutJob(Upload):
             return Single(self, source)
         preferred = plan.in_whole_rounds(source.size, self.part_size, self._uploads.limit)
         part_size = plan.part_size_for(source.size, preferred, self.limits.max_parts)
+        if part_size > plan.MAX_PART:
+            raise errors.ConfigurationError(
+                f"s3://{self.bucket}/{self.key}: {source.size:,} bytes are too many for this server: it takes "
+                f"{self.limits.max_parts:,} parts, of 5 GiB at most"
+            )
 
         def anew() -> Phase:
             self.resumed = 0

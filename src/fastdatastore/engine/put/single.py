@@ -92,4 +92,5 @@ class Single:
                 # The server was known to keep checksums, and has not: once more, with what protects it all the same.
                 self._is_due = True
                 return
+        request.body = None
         self._upload.stored(report.headers.get("etag", ""), by_checksum=kept, signed=request.signed_payload)
