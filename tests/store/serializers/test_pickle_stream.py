@@ -312,6 +312,20 @@ def test_scalars_of_numpy_go_by_names_that_all_its_versions_have(scalar: Any) ->
     assert repr(loaded) == repr(scalar)
 
 
+@pytest.mark.parametrize(
+    ("kind", "bits"),
+    [
+        (np.float16, 0x7C01), (np.float16, 0xFE00), (np.float32, 0x7F800001), (np.float32, 0xFFC00123),
+        (np.float64, 0x7FF0000000000001), (np.complex64, 0x7F800001_3F800000), (np.complex64, 0x3F800000_FF800001),
+    ],
+)  # fmt: skip
+def test_payloads_of_nan_are_kept(kind: Any, bits: int) -> None:
+    scalar = np.array(bits, f"u{kind().itemsize}").view(kind)[()]
+    (loaded,) = round_trip([scalar])
+    assert type(loaded) is kind
+    assert loaded.tobytes() == scalar.tobytes()
+
+
 @pytest.mark.parametrize("text", [np.str_("x\0"), np.bytes_(b"x\0")], ids=["str", "bytes"])
 def test_zeros_at_the_end_of_text_stay(text: Any) -> None:
     assert str(round_trip([text])[0]) == str(text)  # which NumPy drops, where it takes an array on the way
