@@ -326,6 +326,18 @@ def test_payloads_of_nan_are_kept(kind: Any, bits: int) -> None:
     assert loaded.tobytes() == scalar.tobytes()
 
 
+@pytest.mark.parametrize(
+    ("obj", "name"),
+    [
+        (np.bool_(True), "numpy.bool_"), (np.float64(1), "numpy.float64"), (np.array([None]), "numpy.ndarray"),
+        (np.ma.masked_array([1], [True]), "numpy.ma.MaskedArray"), (np.recarray(1, [("a", "i4")]), "numpy.recarray"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_the_types_of_numpy_have_names_that_all_its_versions_have(obj: Any, name: str) -> None:
+    assert registry.dump(obj).header["type"] == name
+
+
 @pytest.mark.parametrize("text", [np.str_("x\0"), np.bytes_(b"x\0")], ids=["str", "bytes"])
 def test_zeros_at_the_end_of_text_stay(text: Any) -> None:
     assert str(round_trip([text])[0]) == str(text)  # which NumPy drops, where it takes an array on the way

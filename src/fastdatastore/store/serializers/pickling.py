@@ -24,6 +24,14 @@ from fastdatastore.store.serializers.pieces import PieceReader, PieceWriter
 # Rewriting takes about 1 µs per opcode, so only pickles up to this size are made canonical.
 MOST_CANONICAL = 64 * 1024
 
+# Of NumPy's types, whose names are not the same in its versions 1 and 2, the ones by which both know them.
+_SHARED_NAMES = {
+    "numpy.bool": "numpy.bool_",
+    "numpy.char.chararray": "numpy.chararray",
+    "numpy.ma.core.MaskedArray": "numpy.ma.MaskedArray",
+    "numpy.rec.recarray": "numpy.recarray",
+}
+
 Pieces = list[memoryview]
 BufferCallback = Callable[[pickle.PickleBuffer], object] | None
 
@@ -128,7 +136,8 @@ def load(pieces: Pieces, buffers: list[memoryview] | None = None) -> Any:
 def header_of(obj: Any) -> Header:
     """What `stat` shows of a pickle."""
     kind = type(obj)
-    return {"type": kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"}
+    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    return {"type": _SHARED_NAMES.get(name, name)}
 
 
 def _attempt(obj: Any, protocol: int, sink: Sink, callback: BufferCallback = None) -> PieceWriter:
