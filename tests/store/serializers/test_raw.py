@@ -4,10 +4,11 @@ import array
 import struct
 from typing import Any
 
+import numpy as np
 import pytest
 
 from fastdatastore.errors import FormatError, SerializationError
-from fastdatastore.store.serializers import registry
+from fastdatastore.store.serializers import raw, registry
 from tests.support.serialized import fingerprint, round_trip
 
 
@@ -26,6 +27,26 @@ def test_a_memoryview_keeps_format_and_shape(code: str) -> None:
         loaded = round_trip(source, allow_pickle=False)
         assert (loaded.format, loaded.shape) == (source.format, source.shape)
         assert loaded == source
+
+
+@pytest.mark.parametrize("code", "bB?hHiIlLqQefd")
+@pytest.mark.parametrize("shape", [(), (0,), (3,), (0, 3), (3, 0), (2, 3), (2, 0, 3)])
+def test_a_memoryview_of_an_array_comes_back_equal(code: str, shape: tuple[int, ...]) -> None:
+    array = np.ones(shape, code)
+    for source in (array.data, array.T.data, np.ones((4, 4), code)[1::2, ::3].data):
+        for readonly in (False, True):
+            loaded = round_trip(source, allow_pickle=False, readonly=readonly)
+            assert (loaded.format, loaded.shape, loaded.readonly) == (source.format, source.shape, readonly)
+            assert loaded == source
+
+
+@pytest.mark.parametrize("source", [np.ones(2, "f2").data, np.ones((0, 3)).data], ids=["half", "empty"])
+def test_a_memoryview_that_needs_NumPy_is_refused_where_there_is_none(
+    source: memoryview, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(raw, "find_spec", lambda name: None)
+    with pytest.raises(SerializationError, match="store its tobytes"):
+        raw.SERIALIZER.dump(source)
 
 
 def test_a_memoryview_with_steps_comes_back_equal() -> None:
@@ -60,10 +81,11 @@ def test_a_memoryview_of_an_unknown_format_is_refused() -> None:
         registry.dump(memoryview(Pair()))
 
 
-@pytest.mark.parametrize("shape", [[3], [-1], [0], [2, -4], [1 << 62], [True, "8"]])
-def test_a_shape_that_does_not_fit_is_a_format_error(shape: list[int]) -> None:
+@pytest.mark.parametrize("form", ["b", "e"])
+@pytest.mark.parametrize("shape", [[3], [-1], [0], [2, -4], [1 << 62], [True, "8"], [0, 8], [0, 1 << 62], [0, -1]])
+def test_a_shape_that_does_not_fit_is_a_format_error(form: str, shape: list[int]) -> None:
     with pytest.raises(FormatError):
-        registry.load("raw", 1, {"type": "memoryview", "format": "b", "shape": shape}, [memoryview(bytearray(8))])
+        registry.load("raw", 1, {"type": "memoryview", "format": form, "shape": shape}, [memoryview(bytearray(8))])
 
 
 def test_the_same_bytes_give_the_same_bytes_everywhere() -> None:

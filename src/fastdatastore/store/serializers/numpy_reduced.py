@@ -39,7 +39,10 @@ def reduced(obj: Any, *, in_band: bool) -> Any:
     if kind is np.ndarray and is_plain(obj.dtype):
         return _array(obj, in_band)
     if isinstance(obj, np.generic) and kind.__module__ == "numpy" and obj.dtype.char in _SCALARS:
-        return kind, (obj.item(),)
+        item = obj.item()
+        if item == item or kind(item).tobytes() == obj.tobytes():
+            return kind, (item,)
+        return operator.getitem, (np.array(obj), ())  # a signalling NaN, which Python's float makes a quiet one of
     if kind in _ITEMS and is_plain(obj.dtype):
         return operator.getitem, (np.array(obj), ())
     if kind in _TEXTS:

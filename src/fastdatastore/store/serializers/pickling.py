@@ -1,4 +1,4 @@
-"""What both pickles share: the picklers, the choice between pickle and cloudpickle, and whom to blame.
+"""What both pickles share: the picklers, and the choice between pickle and cloudpickle.
 
 NumPy's small arrays and scalars are written by names that every version of NumPy has; its own pickles name private
 modules that version 2 has moved.
@@ -7,20 +7,30 @@ modules that version 2 has moved.
 from __future__ import annotations
 
 import importlib.util
+import io
 import pickle
 import sys
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 from fastdatastore.errors import SerializationError
 from fastdatastore.store.serializers.base import BufferSpec, Header, Sink
 from fastdatastore.store.serializers.canonical_pickle import canonical
+from fastdatastore.store.serializers.culprit import culprit, is_too_deep
 from fastdatastore.store.serializers.pieces import PieceReader, PieceWriter
 
 # Rewriting takes about 1 µs per opcode, so only pickles up to this size are made canonical.
 MOST_CANONICAL = 64 * 1024
+
+# Of NumPy's types, whose names are not the same in its versions 1 and 2, the ones by which both know them.
+_SHARED_NAMES = {
+    "numpy.bool": "numpy.bool_",
+    "numpy.char.chararray": "numpy.chararray",
+    "numpy.ma.core.MaskedArray": "numpy.ma.MaskedArray",
+    "numpy.rec.recarray": "numpy.recarray",
+}
 
 Pieces = list[memoryview]
 BufferCallback = Callable[[pickle.PickleBuffer], object] | None
@@ -53,10 +63,22 @@ def _cloud() -> type[Any]:
             self._in_band = protocol < 5
 
         def reducer_override(self, obj: Any) -> Any:
+            _check_kept(obj)
             reduced = _reduced(obj, in_band=self._in_band)
             return super().reducer_override(obj) if reduced is NotImplemented else reduced
 
     return Cloud
+
+
+def _check_kept(obj: Any) -> None:
+    """
+    Raises:
+        PicklingError: Of such an object cloudpickle would make one of another type.
+    """
+    if isinstance(obj, memoryview):
+        raise pickle.PicklingError("a memoryview would come back as bytes")
+    if type(obj) is io.TextIOWrapper and obj not in (sys.stdout, sys.stderr):
+        raise pickle.PicklingError("an open file would come back as a StringIO of all that it contains")
 
 
 @cache
@@ -85,7 +107,7 @@ def dump(obj: Any, protocol: int, sink: Sink, callback: BufferCallback = None) -
     try:
         writer = _attempt(obj, protocol, sink, callback)
     except Exception as error:
-        raise _blame(obj, error) from error
+        raise _unpicklable(obj, error) from error
     rest = writer.rest()
     if not writer.taken and rest.nbytes <= MOST_CANONICAL:
         rest = memoryview(canonical(rest.tobytes()))
@@ -114,7 +136,8 @@ def load(pieces: Pieces, buffers: list[memoryview] | None = None) -> Any:
 def header_of(obj: Any) -> Header:
     """What `stat` shows of a pickle."""
     kind = type(obj)
-    return {"type": kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"}
+    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    return {"type": _SHARED_NAMES.get(name, name)}
 
 
 def _attempt(obj: Any, protocol: int, sink: Sink, callback: BufferCallback = None) -> PieceWriter:
@@ -141,25 +164,22 @@ class _Nowhere:
     def restart(self) -> None: ...
 
 
-def _fails(obj: Any) -> bool:
+def _failure(obj: Any) -> Exception | None:
+    """Why the object on its own cannot be pickled."""
     try:
         _attempt(obj, 4, _Nowhere())
-    except Exception:
-        return True
-    return False
+    except Exception as error:
+        return error
+    return None
 
 
-def _blame(obj: Any, error: Exception) -> SerializationError:
-    """The error for the innermost part that cannot be pickled."""
-    path = ""
-    seen = {id(obj)}
-    part = obj
-    while found := next(
-        ((step, child) for step, child in _parts(part) if id(child) not in seen and _fails(child)), None
-    ):
-        step, part = found
-        seen.add(id(part))
-        path += step
+def _unpicklable(obj: Any, error: Exception) -> SerializationError:
+    if is_too_deep(error):
+        return SerializationError(
+            f"the object is nested too deeply for pickle ({type(error).__name__}: {error}); store it flat, for "
+            "instance a chain of nodes as a list of them, by __getstate__ of what holds it"
+        )
+    path, part = culprit(obj, _failure)
     subject = f"object{path}" if path else "the object"
     first = "" if _has_cloudpickle() else "install cloudpickle, which takes lambdas and more, or "
     return SerializationError(
@@ -167,40 +187,3 @@ def _blame(obj: Any, error: Exception) -> SerializationError:
         "leave it out, for instance by __getstate__ of what holds it, or store what it is made of",
         path,
     )
-
-
-def _parts(obj: Any) -> Iterator[tuple[str, Any]]:
-    """What an object holds, each with how to get there."""
-    if isinstance(obj, dict):
-        for key, value in obj.items():
-            yield f".keys()[{_short(key)}]", key
-            yield f"[{_short(key)}]", value
-    elif isinstance(obj, (list, tuple)):
-        for index, value in enumerate(obj):
-            yield f"[{index}]", value
-    elif isinstance(obj, (set, frozenset)):
-        for value in obj:
-            yield f"{{{_short(value)}}}", value
-    elif isinstance(obj, types.FunctionType):
-        for name, cell in zip(obj.__code__.co_freevars, obj.__closure__ or (), strict=True):
-            yield f".__closure__[{name!r}]", cell.cell_contents
-    if not isinstance(obj, (type, types.ModuleType, types.FunctionType)):
-        for name, value in _state(obj).items():
-            yield f".{name}", value
-
-
-def _state(obj: Any) -> dict[str, Any]:
-    """The attributes that a pickle would hold."""
-    try:
-        reduced = obj.__reduce_ex__(4)
-    except Exception:
-        return dict(getattr(obj, "__dict__", {}))
-    state = reduced[2] if isinstance(reduced, tuple) and len(reduced) > 2 else None
-    if isinstance(state, tuple) and len(state) == 2:  # of an object with slots
-        return {**(state[0] or {}), **(state[1] or {})}
-    return state if isinstance(state, dict) else {}
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."

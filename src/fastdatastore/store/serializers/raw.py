@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from importlib.util import find_spec
 from typing import Any
 
 from fastdatastore.errors import SerializationError
 from fastdatastore.store.serializers.base import BufferSpec, Description, Header, Serialized, bytes_of
 
-# What memoryview.cast() knows, but for "P" and "n", whose sizes are a machine's own.
+# What memoryview.cast() knows, but for "P" and "n", whose sizes are a machine's own; and "e", which NumPy knows.
 _FORMATS = frozenset("cbB?hHiIlLqQefd")
 
 
@@ -30,10 +31,12 @@ class Raw:
         header: Header = {"type": type(obj).__name__}
         item = 1
         if isinstance(obj, memoryview):
-            form = obj.format.removeprefix("@")
-            if form not in _FORMATS:
-                raise SerializationError(f"a memoryview of format {obj.format!r} cannot be stored; store its tobytes()")
-            header |= {"format": form, "shape": list(obj.shape or ())}
+            form, shape = obj.format.removeprefix("@"), list(obj.shape or ())
+            if form not in _FORMATS or (_needs_numpy(form, shape) and (form == "c" or find_spec("numpy") is None)):
+                raise SerializationError(
+                    f"a memoryview of format {obj.format!r} and shape {shape} cannot be stored; store its tobytes()"
+                )
+            header |= {"format": form, "shape": shape}
             item = obj.itemsize
             if not obj.c_contiguous:
                 obj = obj.tobytes()
@@ -58,11 +61,20 @@ class Raw:
         return Description("memoryview", tuple(header["shape"]), header["format"])
 
 
+def _needs_numpy(form: str, shape: list[int]) -> bool:
+    """Whether memoryview.cast() cannot make such a view: one of half precision, or with no items in many dimensions."""
+    return form == "e" or (len(shape) > 1 and 0 in shape)
+
+
 def _cast(view: Any, form: str, shape: list[int]) -> Any:
     if form not in _FORMATS or any(length < 0 for length in shape):
         raise ValueError(f"format {form!r}, shape {shape}")
+    if _needs_numpy(form, shape):
+        from fastdatastore.store.serializers import numpy_array
+
+        return memoryview(numpy_array.over(view, numpy_array.np.dtype(form), shape, readonly=view.readonly))
     if 0 in shape:  # which cast() refuses
-        if view.nbytes or len(shape) > 1:
+        if view.nbytes:
             raise ValueError(f"shape {shape} of {view.nbytes} bytes")
         return view.cast(form)
     if view.nbytes % struct.calcsize(form):
