@@ -34,7 +34,7 @@ class AsyncArtifactStore(Work):
     Each verb works in a thread of the event loop's default executor, so that no event loop waits for anything, and as
     many go on at once as that has threads: for many objects take put_many and get_many. A verb that is cancelled is
     called off within about a tenth of a second, and nothing of it goes on; what is being prepared, or made of bytes,
-    at that moment is so to its end.
+    at that moment is so to its end. Errors are those of ArtifactStore, such as CorruptArtifact for what is damaged.
 
     WARNING: loading an artifact that was pickled runs code that whoever wrote it has chosen; see ArtifactStore.
     """

@@ -119,7 +119,9 @@ class ArtifactStore(Work):
 
         Raises:
             InvalidRef: It is no ref. ArtifactNotFound: There is no such artifact.
-            CorruptArtifact: What is stored is damaged or missing; says which chunk. Nothing of it is returned.
+            CorruptArtifact: What is stored is damaged, cut short or missing; says which chunk. Nothing of it is
+                returned; put() it again from its source with rewrite=True.
+            FormatError: A newer release of fastdatastore has written it, or a serializer that is not here.
             UntrustedPickle: It was pickled, and `allow_pickle` is False.
             SerializationError, ConfigurationError: Code or a library that it needs is not here.
         """
@@ -138,7 +140,8 @@ class ArtifactStore(Work):
 
         Args:
             max_bytes: Of each of them.
-            return_errors: Put the exceptions in the places of the objects; else the first one is raised.
+            return_errors: Put the exceptions, such as CorruptArtifact, in the places of the objects; else the first one
+                is raised.
         """
         return self._get(check_refs(refs, "get_many"), allow_pickle, readonly, max_bytes, return_errors, NEVER)
 
