@@ -162,7 +162,7 @@ class ArtifactStore(Work):
         """Lets a tag name an artifact.
 
         Args:
-            name: Such as "models/latest".
+            name: Such as "models/latest"; it must not begin with "b3:", as refs do.
             expected: Only if the tag now names this ref; None: only if there is no such tag; ANY: whatever it names.
 
         Raises:
