@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from fastdatastore.engine.job import Job
 
 # After one of these all the rest would fail in the same way.
-_HOPELESS = (
+HOPELESS = (
     errors.BadCredentials,
     errors.BucketNotFound,
     errors.ConnectError,
@@ -153,7 +153,7 @@ class Transfers:
         self.failed += 1
         if self._as_json:
             self._write(action.facts(success=False, error=str(error)))
-        if isinstance(error, _HOPELESS):
+        if isinstance(error, HOPELESS):
             raise error
         self.warn(f"{action}: {error}")
         for note in getattr(error, "__notes__", ()):

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from fastdatastore.cli.artifact import files
+from fastdatastore.cli.artifact.failures import telling
 from fastdatastore.cli.artifact.stores import add_store, open_store, ref_of, saying
 from fastdatastore.cli.connection import Verbs, add_verb
 
@@ -35,7 +36,12 @@ _EXAMPLES = """\
 def add_to(verbs: Verbs[Any]) -> None:
     """Adds the verb to the command line."""
     parser = add_verb(
-        verbs, "get", _run, summary="write an artifact to a file", description=_DESCRIPTION, examples=_EXAMPLES
+        verbs,
+        "get",
+        telling("get", _run),
+        summary="write an artifact to a file",
+        description=_DESCRIPTION,
+        examples=_EXAMPLES,
     )
     add_store(parser)
     parser.add_argument("artifact", metavar="ARTIFACT", help="ref or tag")
