@@ -19,7 +19,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from fastdatastore import ArtifactStore, errors
+from fastdatastore import ArtifactStore, AsyncArtifactStore, errors
 from fastdatastore.store.backends.base import Write
 from fastdatastore.testing.servers import RunningServer
 from tests.store.stores import Open, in_bucket, in_directory
@@ -401,6 +401,12 @@ class Stores:
 
 def _put_again(store: ArtifactStore, ref: str) -> str:
     return store.put(store.get(ref))
+
+
+@pytest.mark.parametrize("kind", [ArtifactStore, AsyncArtifactStore])
+def test_a_call_without_a_url_is_told_whose(kind: Any) -> None:
+    with pytest.raises(TypeError, match=rf"^{kind.__name__}\.__init__\(\) missing 1 .* 'url'$"):
+        kind()
 
 
 class TestInADirectory(Stores):

@@ -10,17 +10,21 @@ import time
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable
 from datetime import timedelta
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from fastdatastore.store.cancel import Cancel
 from fastdatastore.store.collection.report import GcReport
 from fastdatastore.store.collection.timing import GRACE
+from fastdatastore.store.compression import Setting
 from fastdatastore.store.listing import ArtifactEntry
 from fastdatastore.store.put.outline import Prepared
 from fastdatastore.store.stat import ArtifactStat
 from fastdatastore.store.tags import ANY, Expected
 from fastdatastore.store.verify import Finding
 from fastdatastore.store.work import Step, Work, check_prepared, check_refs, several
+
+if TYPE_CHECKING:
+    from fastdatastore.s3.connections import Connection
 
 T = TypeVar("T")
 
@@ -38,6 +42,11 @@ class AsyncArtifactStore(Work):
 
     WARNING: loading an artifact that was pickled runs code that whoever wrote it has chosen; see ArtifactStore.
     """
+
+    def __init__(
+        self, url: str, *, compression: Setting = "auto", durable: bool = True, **connection: Unpack[Connection]
+    ) -> None:
+        super().__init__(url, compression=compression, durable=durable, **connection)
 
     async def __aenter__(self) -> AsyncArtifactStore:
         return self

@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable
 from datetime import timedelta
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from fastdatastore.store.cancel import NEVER
 from fastdatastore.store.collection.report import GcReport
 from fastdatastore.store.collection.timing import GRACE
+from fastdatastore.store.compression import Setting
 from fastdatastore.store.listing import ArtifactEntry
 from fastdatastore.store.put.outline import Prepared
 from fastdatastore.store.stat import ArtifactStat
 from fastdatastore.store.tags import ANY, Expected
 from fastdatastore.store.verify import Finding, Verified
 from fastdatastore.store.work import Step, Work, check_prepared, check_refs, several
+
+if TYPE_CHECKING:
+    from fastdatastore.s3.connections import Connection
 
 
 class ArtifactStore(Work):
@@ -37,7 +41,7 @@ class ArtifactStore(Work):
             makes the store.
         compression: "auto" compresses where that makes a put faster or hardly slower; "none"; or a level of zstd,
             from -7 to 22, for all that shrinks.
-        durable: Of a directory: flush each object to the disk. Without it a power cut may cost the last seconds.
+        durable: Of a directory only: flush each object to the disk. Without it a power cut may cost the last seconds.
         connection: Of a bucket: endpoint_url, role, client_params, encryption, … as of fastdatastore.S3.
 
     Raises:
@@ -47,6 +51,11 @@ class ArtifactStore(Work):
     FormatError, if it is of a version that this release does not know; and what a request may fail with, such as
     AccessDenied and ConnectError (fastdatastore.errors).
     """
+
+    def __init__(
+        self, url: str, *, compression: Setting = "auto", durable: bool = True, **connection: Unpack[Connection]
+    ) -> None:
+        super().__init__(url, compression=compression, durable=durable, **connection)
 
     def __enter__(self) -> ArtifactStore:
         return self
@@ -242,7 +251,8 @@ class ArtifactStore(Work):
             older_than: … and that were stored so many seconds ago: a day by default, and at least.
             exclusive: You promise that nobody else writes to this store: condemns and deletes in one run, artifacts as
                 young as `older_than` says.
-            dry_run: Only say what would be deleted and condemned.
+            dry_run: Only say what would be deleted and condemned. In a directory that, too, takes permission to write:
+                the file system's clock is read off an empty file, which is removed at once.
             progress: Is told what is being done, at each step.
 
         Raises:
