@@ -72,10 +72,13 @@ class ArtifactStore(Work):
     # ---- put and get ----
 
     def put(self, obj: object, *, rewrite: bool = False) -> str:
-        """Stores an object and returns its ref, such as "b3:9f3c…". What is there already is not sent again.
+        """Stores an object and returns its ref, such as "b3:9f3c…".
 
         It is serialized, cut, digested, compressed and sent all at once; its memory is not copied, so it must not be
         changed before this returns. An error leaves no artifact, at most chunks that gc removes.
+
+        What is there already is not sent again, unless it has less than 64 KiB, manifest included: to ask would cost as
+        much as to write it anew, which takes permission to write, and its `created` and its age for gc begin again.
 
         Args:
             obj: Any object: arrays, tables, frames and bytes are kept as their memory is, all others are pickled

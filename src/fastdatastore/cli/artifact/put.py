@@ -22,7 +22,8 @@ _DESCRIPTION = """\
 Stores files and prints the ref of each. A file is its bytes, unless --as says
 that it is to be stored as the object that it holds: an array, a table, or what
 was pickled (which runs the code that the file names). The store is made by the
-first put. What is there already is not sent again.
+first put. What is there already is not sent again, if it has 64 KiB or more with
+its manifest; what is smaller is written anew, and its age begins again.
 """
 _EXAMPLES = """\
   fds artifact put s3://bucket/store weights.bin
