@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastdatastore import errors
 from fastdatastore.bench.sizes import format_size
+from fastdatastore.cli.telling import write_failure
 from fastdatastore.progress.line import UPDATE_SECONDS, LiveLine
 from fastdatastore.progress.terminal import Terminal
 
@@ -162,6 +163,9 @@ class Transfers:
     def refuse(self, text: str) -> None:
         """Counts something that cannot even be begun, and says why."""
         self.failed += 1
+        if self._as_json:
+            self._line.clear()
+            write_failure(text)
         self.warn(text)
 
     def warn(self, text: str) -> None:

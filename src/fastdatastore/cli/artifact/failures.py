@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-from collections.abc import Callable
 
 from fastdatastore.cli.artifact.stores import complain
+from fastdatastore.cli.telling import write_failure
 
 
 class Failures:
@@ -41,7 +40,7 @@ class Failures:
             raise error
         self.count += 1
         if self._as_json:
-            _write(error, operation=operation or self._operation, **facts)
+            write_failure(error, operation=operation or self._operation, **facts)
         complain(subject, error)
 
     def finish(self, of: int) -> int:
@@ -49,25 +48,3 @@ class Failures:
         if self.count:
             print(f"fds: {self.count:,} of {of:,} failed", file=sys.stderr, flush=True)
         return 1 if self.count else 0
-
-
-def telling(operation: str, run: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
-    """What runs a verb; with --json it says on stdout, too, why the whole of it has failed."""
-
-    def run_and_tell(options: argparse.Namespace) -> int:
-        from fastdatastore.errors import FastDatastoreError
-
-        try:
-            return run(options)
-        except FastDatastoreError as error:
-            if options.json:
-                _write(error, operation=operation, store=options.store)
-            raise
-
-    return run_and_tell
-
-
-def _write(error: Exception, **facts: str) -> None:
-    from fastdatastore.cli.transfers import write_line
-
-    write_line(json.dumps({**facts, "success": False, "error": str(error)}))

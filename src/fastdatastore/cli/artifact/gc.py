@@ -7,11 +7,11 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from fastdatastore.cli.artifact.failures import telling
 from fastdatastore.cli.artifact.stores import add_store, open_store, saying
 from fastdatastore.cli.commands import CannotRun
 from fastdatastore.cli.connection import Verbs, add_verb
 from fastdatastore.cli.sweep import parse_age
+from fastdatastore.cli.telling import telling
 
 if TYPE_CHECKING:
     from typing import Any
@@ -33,7 +33,12 @@ _EXAMPLES = """\
 def add_to(verbs: Verbs[Any]) -> None:
     """Adds the verb to the command line."""
     parser = add_verb(
-        verbs, "gc", telling("gc", _run), summary="delete garbage", description=_DESCRIPTION, examples=_EXAMPLES
+        verbs,
+        "gc",
+        telling("gc", _run, of="store"),
+        summary="delete garbage",
+        description=_DESCRIPTION,
+        examples=_EXAMPLES,
     )
     add_store(parser)
     parser.add_argument("--dry-run", action="store_true", help="only say what would be done")

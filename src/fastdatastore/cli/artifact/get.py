@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from fastdatastore.cli.artifact import files
-from fastdatastore.cli.artifact.failures import telling
 from fastdatastore.cli.artifact.stores import add_store, open_store, ref_of, saying
 from fastdatastore.cli.connection import Verbs, add_verb
+from fastdatastore.cli.telling import telling
 
 if TYPE_CHECKING:
     from typing import Any
@@ -38,7 +38,7 @@ def add_to(verbs: Verbs[Any]) -> None:
     parser = add_verb(
         verbs,
         "get",
-        telling("get", _run),
+        telling("get", _run, of="store"),
         summary="write an artifact to a file",
         description=_DESCRIPTION,
         examples=_EXAMPLES,

@@ -6,9 +6,9 @@ import argparse
 import json
 from typing import TYPE_CHECKING
 
-from fastdatastore.cli.artifact.failures import telling
 from fastdatastore.cli.artifact.stores import add_store, open_store, printable, tags_by_ref
 from fastdatastore.cli.connection import Verbs, add_verb
+from fastdatastore.cli.telling import telling
 
 if TYPE_CHECKING:
     from typing import Any
@@ -28,7 +28,12 @@ _EXAMPLES = """\
 def add_to(verbs: Verbs[Any]) -> None:
     """Adds the verb to the command line."""
     parser = add_verb(
-        verbs, "ls", telling("list", _run), summary="list artifacts", description=_DESCRIPTION, examples=_EXAMPLES
+        verbs,
+        "ls",
+        telling("list", _run, of="store"),
+        summary="list artifacts",
+        description=_DESCRIPTION,
+        examples=_EXAMPLES,
     )
     add_store(parser)
     parser.add_argument("-l", "--long", action="store_true", help="size and type, too")

@@ -7,10 +7,11 @@ import json
 from typing import TYPE_CHECKING
 
 from fastdatastore.cli.artifact import files
-from fastdatastore.cli.artifact.failures import Failures, telling
+from fastdatastore.cli.artifact.failures import Failures
 from fastdatastore.cli.artifact.stores import add_store, open_store, saying
 from fastdatastore.cli.commands import CannotRun
 from fastdatastore.cli.connection import Verbs, add_verb
+from fastdatastore.cli.telling import telling
 
 if TYPE_CHECKING:
     from typing import Any
@@ -37,7 +38,7 @@ def add_to(verbs: Verbs[Any]) -> None:
     parser = add_verb(
         verbs,
         "put",
-        telling("put", _run),
+        telling("put", _run, of="store"),
         summary="store files as artifacts",
         description=_DESCRIPTION,
         examples=_EXAMPLES,

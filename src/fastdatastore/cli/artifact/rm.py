@@ -6,9 +6,10 @@ import argparse
 import json
 from typing import TYPE_CHECKING
 
-from fastdatastore.cli.artifact.failures import Failures, telling
+from fastdatastore.cli.artifact.failures import Failures
 from fastdatastore.cli.artifact.stores import add_store, open_store
 from fastdatastore.cli.connection import Verbs, add_verb
+from fastdatastore.cli.telling import telling
 
 if TYPE_CHECKING:
     from typing import Any
@@ -25,7 +26,7 @@ def add_to(verbs: Verbs[Any]) -> None:
     parser = add_verb(
         verbs,
         "rm",
-        telling("delete", _run),
+        telling("delete", _run, of="store"),
         summary="delete artifacts",
         description=_DESCRIPTION,
         examples="  fds artifact rm s3://bucket/store b3:9f3c…\n",

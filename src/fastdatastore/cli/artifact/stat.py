@@ -7,9 +7,10 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from fastdatastore.cli.artifact.failures import Failures, telling
+from fastdatastore.cli.artifact.failures import Failures
 from fastdatastore.cli.artifact.stores import add_store, open_store, printable, ref_of, tags_by_ref
 from fastdatastore.cli.connection import Verbs, add_verb
+from fastdatastore.cli.telling import telling
 
 if TYPE_CHECKING:
     from typing import Any
@@ -25,7 +26,7 @@ def add_to(verbs: Verbs[Any]) -> None:
     parser = add_verb(
         verbs,
         "stat",
-        telling("stat", _run),
+        telling("stat", _run, of="store"),
         summary="show type, shape or columns, sizes, chunks … of artifacts",
         description="Shows what is known of artifacts, without their bytes.",
         examples="  fds artifact stat s3://bucket/store latest\n  fds artifact stat --json file:///store b3:9f3c…\n",

@@ -6,10 +6,10 @@ import argparse
 import json
 from typing import TYPE_CHECKING
 
-from fastdatastore.cli.artifact.failures import telling
 from fastdatastore.cli.artifact.stores import add_store, open_store, printable, ref_of
 from fastdatastore.cli.commands import CannotRun
 from fastdatastore.cli.connection import Verbs, add_verb
+from fastdatastore.cli.telling import telling
 
 if TYPE_CHECKING:
     from typing import Any
@@ -31,7 +31,7 @@ def add_to(verbs: Verbs[Any]) -> None:
     parser = add_verb(
         verbs,
         "tag",
-        telling("tag", _run),
+        telling("tag", _run, of="store"),
         summary="set, show, list and delete tags",
         description=_DESCRIPTION,
         examples=_EXAMPLES,

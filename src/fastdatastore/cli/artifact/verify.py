@@ -9,9 +9,9 @@ from collections.abc import Generator
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from fastdatastore.cli.artifact.failures import telling
 from fastdatastore.cli.artifact.stores import add_store, open_store, ref_of, saying
 from fastdatastore.cli.connection import Verbs, add_verb
+from fastdatastore.cli.telling import telling
 
 if TYPE_CHECKING:
     from typing import Any
@@ -34,7 +34,7 @@ def add_to(verbs: Verbs[Any]) -> None:
     parser = add_verb(
         verbs,
         "verify",
-        telling("verify", _run),
+        telling("verify", _run, of="store"),
         summary="read all bytes and compare them",
         description=_DESCRIPTION,
         examples=_EXAMPLES,
