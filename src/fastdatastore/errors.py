@@ -311,7 +311,10 @@ class CorruptArtifact(FastDatastoreError):
         chunk: Digest of the damaged chunk; "" where it is the manifest.
     """
 
-    hint = "put it again from its source with rewrite=True, or restore the object from a backup; verify lists all such"
+    hint = (
+        "put it again from its source with rewrite=True (fds artifact put --rewrite), or restore the object from a "
+        "backup; verify lists all such"
+    )
 
     def __init__(self, reason: str, *, ref: str, chunk: str = "") -> None:
         Exception.__init__(self, reason)  # not super(): that may be Metaflow's
