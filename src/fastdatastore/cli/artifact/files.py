@@ -41,7 +41,7 @@ def read(source: str, kind: str) -> Any:
         raise
     except Exception as error:  # what those libraries raise has no common type
         _check_library(kind, error)
-        raise errors.LocalFileError(_why(source, kind, error)) from None
+        raise errors.LocalFileError(_why(kind, error)) from None
 
 
 def kind_of(path: str) -> str | None:
@@ -77,7 +77,7 @@ def writer_of(value: Any, kind: str | None, target: str) -> Callable[[BinaryIO],
             raise
         except Exception as error:  # what those libraries raise has no common type
             _check_library(kind, error)
-            raise SerializationError(_why(target, kind, error)) from None
+            raise SerializationError(f"{target}: {_why(kind, error)}") from None
 
     write = guarded(lambda: _WRITERS[kind](value))
     return lambda file: guarded(lambda: write(file))
@@ -93,9 +93,9 @@ def _check_library(kind: str, error: Exception) -> None:
         raise CannotRun(f"--as {kind} needs {error.name}; run: python -m pip install {error.name}") from None
 
 
-def _why(where: str, kind: str, error: Exception) -> str:
+def _why(kind: str, error: Exception) -> str:
     said = str(error) if isinstance(error, _NoSuchFile) else f"{type(error).__name__}: {error}"
-    return f"{where}: not to be had as {kind}: {said}"
+    return f"not to be had as {kind}: {said}"
 
 
 def _read_npy(content: bytes) -> Any:
