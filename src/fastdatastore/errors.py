@@ -266,15 +266,16 @@ class FormatError(FastDatastoreError):
         reason: The rule that is broken, and what was found.
         place: The object, and where in it.
         hint: What the reader can do.
+        is_newer: The bytes may be sound: what they are of came after this release, for all it can know.
     """
 
-    NEWER = "read it with a newer release of fastdatastore"
     hint = "check that this is a store of fastdatastore; if it is, the object is damaged: run verify"
 
-    def __init__(self, reason: str, *, place: str, hint: str = "") -> None:
+    def __init__(self, reason: str, *, place: str, hint: str = "", is_newer: bool = False) -> None:
         Exception.__init__(self, reason)  # not super(): that may be Metaflow's
         self.reason = reason
         self.place = place
+        self.is_newer = is_newer
         if hint:
             self.hint = hint
 
@@ -285,7 +286,13 @@ class FormatError(FastDatastoreError):
             f"it has format version {found}; this release reads version {known}",
             place=place,
             hint=f"read it with a release of fastdatastore that knows version {found}",
+            is_newer=True,
         )
+
+    @classmethod
+    def newer(cls, reason: str, *, place: str) -> FormatError:
+        """Of bytes that say something which no release up to this one writes."""
+        return cls(reason, place=place, hint="read it with a newer release of fastdatastore", is_newer=True)
 
     def __str__(self) -> str:
         return f"{self.place}: {self.reason}. What to do: {self.hint}."
@@ -296,7 +303,7 @@ class ArtifactTooLarge(FastDatastoreError):
 
 
 class CorruptArtifact(FastDatastoreError):
-    """Stored bytes have not the digest by which they are named; none of them was returned.
+    """Stored bytes are missing, are cut short, or have not the digest by which they are named; none was returned.
 
     Attributes:
         reason: What differs.
@@ -304,7 +311,10 @@ class CorruptArtifact(FastDatastoreError):
         chunk: Digest of the damaged chunk; "" where it is the manifest.
     """
 
-    hint = "put it again from its source with rewrite=True, or restore the object from a backup; verify lists all such"
+    hint = (
+        "put it again from its source with rewrite=True (fds artifact put --rewrite), or restore the object from a "
+        "backup; verify lists all such"
+    )
 
     def __init__(self, reason: str, *, ref: str, chunk: str = "") -> None:
         Exception.__init__(self, reason)  # not super(): that may be Metaflow's

@@ -18,11 +18,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from fastdatastore import ArtifactStore
+from fastdatastore import ArtifactStore, errors
 from fastdatastore.cli.artifact.stat import table
 from fastdatastore.cli.artifact.stores import printable
 from fastdatastore.cli.main import main
@@ -87,8 +88,21 @@ ROWS = [
     ("fds put {s} directory", 1, "", "cannot read directory: Is a directory"),
     ("fds put {s} a.bin b.bin --tag x", 2, "", "--tag is of one file"),
     ("fds put {s} - -", 2, "", "can be read but once"),
-    ("fds put {s} a.bin --as npy", 2, "", "a.bin: not to be had as npy"),
+    ("fds put {s} a.bin --as npy", 1, "", "a.bin: not to be had as npy: it is no .npy file"),
+    ("fds put {s} a.bin --as parquet", 1, "", "a.bin: not to be had as parquet: Arrow"),
+    ("fds put {s} a.bin --as arrow", 1, "", "a.bin: not to be had as arrow: Arrow"),
+    ("fds put {s} a.bin --as pickle", 1, "", "a.bin: not to be had as pickle: "),
+    ("fds put {s} array.npy a.bin array.npy --as npy", 1, f"{REF}\n{REF}", "fds: 1 of 3 failed"),
+    ("fds put {s} gone.bin a.bin directory", 1, REF, "there is no file gone.bin\nfds: directory: cannot read"),
+    ("fds put {s} gone.bin --json", 1, '{"operation": "put", "source": "gone.bin", "success": false, .*}', "no file"),
     ("fds put {s} a.bin --tag ../x", 1, "", "cannot be the name of a tag"),
+    ("fds put {s} a.bin --tag b3:x", 1, "", "would be taken for a ref"),
+    (
+        "fds put {s} a.bin --tag ../x --json",
+        1,
+        r'{"operation": "put", "store": "file:.*"success": false, "error": ".*cannot be the name of a tag.*',
+        "cannot be",
+    ),
     ("fds put /data/store a.bin", 2, "", "as_uri"),
     ("fds put gs://bucket/x a.bin", 2, "", "s3://bucket/prefix or file:///"),
     ("fds put {s} --region us-east-1 a.bin", 2, "", "--region: for s3:// URLs"),
@@ -101,6 +115,7 @@ ROWS = [
     ("fds get {s} {raw} directory", 1, "", "cannot write directory"),
     ("fds get {s} {raw} nowhere/out", 1, "", "cannot write nowhere/out: No such file or directory"),
     ("fds get {s} {pickled} out.pickle --as pickle", 1, "", "or --allow-pickle here"),
+    ("fds get {s} no-such-tag out --json", 1, r'{"operation": "get", .*"success": false, "error": .*}', "no tag 'no-"),
     (f"fds get {{s}} {NOWHERE} -", 1, "", "there is no artifact b3:0000"),
     ("fds get {s} no-such-tag -", 1, "", "there is no tag 'no-such-tag'"),
     ("fds get {s} b3:123 -", 1, "", "is no ref"),
@@ -122,6 +137,12 @@ ROWS = [
         r"(?s)ref .*type        bytes\nsize        9 bytes\n.*",
         "there is no artifact",
     ),
+    (
+        f"fds stat {{s}} {NOWHERE} {{raw}} --json",
+        1,
+        rf'{{"operation": "stat", "artifact": "{NOWHERE}", "success": false, "error": ".*"}}\n{{"ref": .*',
+        "1 of 2 failed",
+    ),
     ("fds tag {s}", 0, f"{REF}  numbers", ""),
     ("fds tag {s} numbers", 0, f"{REF}  numbers", ""),
     ("fds tag {s} numbers --json", 0, f'{{"tag": "numbers", "ref": "{REF}"}}', ""),
@@ -133,11 +154,20 @@ ROWS = [
     ("fds tag {s} numbers {raw} --delete", 2, "", "--delete takes"),
     ("fds tag {s} --new", 2, "", "--if and --new are for setting"),
     ("fds tag {s} gone", 1, "", "there is no tag 'gone'"),
+    ("fds tag {s} gone --json", 1, r'{"operation": "tag", .*"success": false, "error": "there .*}', "no tag 'gone'"),
+    ("fds tag {s} b3:x {raw}", 1, "", "would be taken for a ref"),
     ("fds rm {s} {raw} {raw}", 0, f"delete: {REF}\ndelete: {REF}", ""),
     ("fds rm {s} {array}", 1, "", "has the tag 'numbers'"),
     ("fds rm {s} {array} {raw}", 1, f"delete: {REF}", "has the tag 'numbers'"),
     ("fds rm {s} {array} --force --json", 0, f'{{"operation": "delete", "ref": "{REF}"}}', ""),
     ("fds rm {s} numbers", 1, "", "is no ref"),
+    (
+        "fds rm {s} {array} --json",
+        1,
+        rf'{{"operation": "delete", "ref": "{REF}", "success": false, "error": "artifact .*"}}',
+        "1 of 1 failed",
+    ),
+    ("fds ls {s}-elsewhere --json", 1, r'{"operation": "list", "store": .*"success": false, .*}', "no artifact store"),
     ("fds gc {s}", 0, r"(?s)kept       4 artifacts .*condemned  0 objects.*", ""),
     ("fds gc {s} --dry-run", 0, r"(?s)nothing was changed.*kept       4 artifacts .*", ""),
     ("fds gc {s} --json --exclusive", 0, r'{"artifacts": {"count": 4, .*', ""),
@@ -148,7 +178,14 @@ ROWS = [
     ("fds verify {s} numbers {raw}", 0, r"good: 2 artifacts \(3.81 MiB\), 1 chunk \(3.81 MiB\)", ""),
     ("fds verify {s} --json", 0, r'{"artifacts": {"count": 4, .*', ""),
     (f"fds verify {{s}} {NOWHERE}", 1, f"artifact {NOWHERE}: missing: there is no such artifact", "1 of what was"),
+    (
+        f"fds verify {{s}} {NOWHERE} --json",
+        1,
+        rf'{{"fault": "missing", .*"success": false, "error": "artifact {NOWHERE}: missing: .*"}}',
+        "1 of what was",
+    ),
     ("fds verify {s} gone", 1, "", "there is no tag 'gone'"),
+    ("fds verify {s} gone --json", 1, r'{"operation": "verify", .*"success": false, .*}', "there is no tag 'gone'"),
 ]
 
 
@@ -225,6 +262,39 @@ def test_a_file_that_cannot_be_written_whole_stays_as_it_was(shell: Shell, monke
     assert (code, "No space left" in err) == (1, True)
     assert (shell.directory / "out.npy").read_bytes() == b"before"
     assert not list(shell.directory.glob(".*"))
+
+
+def refuse(name: str, *_: Any, **__: Any) -> None:
+    raise errors.TagConflict("somebody else was faster", name)
+
+
+def test_what_gets_no_tag_is_stored_and_its_ref_is_said(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ArtifactStore, "tag", lambda self, name, ref: refuse(name))
+    code, out, err = shell("fds put {s} a.bin --tag x")
+    assert (code, out.strip()) == (1, shell.store.prepare(b"a file").ref)
+    assert "the tag 'x' is not set" in err
+    code, out, _ = shell("fds put {s} a.bin --tag x --json")
+    stored, failed = map(json.loads, out.splitlines())
+    assert (code, stored["ref"], "tag" in stored) == (1, failed["ref"], False)
+    assert (failed["operation"], failed["tag"], failed["success"]) == ("tag", "x", False)
+    assert shell.store.get(stored["ref"]) == b"a file"
+
+
+def test_nothing_is_stored_under_a_name_that_no_tag_can_have(shell: Shell) -> None:
+    for name in ("../x", "b3:x", "''"):
+        assert shell(f"fds put {{s}} a.bin --tag {name}")[0] == 1
+    assert shell.store.prepare(b"a file").ref not in {entry.ref for entry in shell.store.list()}
+
+
+@pytest.mark.parametrize("target", ["out.parquet", "-"])
+def test_what_a_file_cannot_hold_is_a_failure(shell: Shell, target: str) -> None:
+    shell.names["mixed"] = shell.store.put(pd.DataFrame({"x": [1, "one", None]}))
+    shell.names["empty"] = shell.store.put(pa.table({"x": pa.array([{}], pa.struct([]))}))
+    for name in ("mixed", "empty"):
+        code, out, err = shell(f"fds get {{s}} {{{name}}} {target} --as parquet --allow-pickle")
+        assert (code, out) == (1, "")
+        assert f"{target}: not to be had as parquet: Arrow" in err
+    assert not [*shell.directory.glob("out*"), *shell.directory.glob(".*")]
 
 
 # ---- damage ----

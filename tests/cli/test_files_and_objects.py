@@ -317,6 +317,14 @@ def test_fds_stat(shell: Shell) -> None:
     assert {json.loads(line)["size"] for line in out} == {4}
 
 
+@pytest.mark.parametrize("command", ["fds stat --json s3://{b}/gone", "fds ls --json s3://{b}-elsewhere"])
+def test_fds_json_tells_failures(shell: Shell, command: str) -> None:
+    code, out, err = shell(command)
+    (told,) = map(json.loads, out)
+    assert (code, told["success"]) == (1, False)
+    assert told["error"] in err
+
+
 # ---- sync ----
 
 

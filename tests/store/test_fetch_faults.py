@@ -90,29 +90,29 @@ def bomb(data: bytes) -> bytes:
 DAMAGES: dict[str, tuple[Callable[[bytes], bytes], type[Exception]]] = {
     "a bit of the bytes": (lambda data: flipped(data, 5000), CorruptArtifact),
     "the last bit": (lambda data: flipped(data, len(data) - 1), CorruptArtifact),
-    "cut short": (lambda data: data[:-1], FormatError),
-    "half": (lambda data: data[: len(data) // 2], FormatError),
-    "longer": (lambda data: data + b"x", FormatError),
-    "only a header": (lambda data: data[:32], FormatError),
-    "less than a header": (lambda data: data[:31], FormatError),
-    "nothing": (lambda data: b"", FormatError),
-    "another magic": (lambda data: b"X" + data[1:], FormatError),
+    "cut short": (lambda data: data[:-1], CorruptArtifact),
+    "half": (lambda data: data[: len(data) // 2], CorruptArtifact),
+    "longer": (lambda data: data + b"x", CorruptArtifact),
+    "only a header": (lambda data: data[:32], CorruptArtifact),
+    "less than a header": (lambda data: data[:31], CorruptArtifact),
+    "nothing": (lambda data: b"", CorruptArtifact),
+    "another magic": (lambda data: b"X" + data[1:], CorruptArtifact),
     "a newer version": (lambda data: data[:4] + b"\x02" + data[5:], FormatError),
     "an unknown codec": (lambda data: header(data, codec=9), FormatError),
-    "compressed, it says": (lambda data: header(data, codec=1), FormatError),
-    "another raw length": (lambda data: header(data, raw=5), FormatError),
-    "another body length": (lambda data: header(data, body=5), FormatError),
-    "another chunk's": (lambda data: header(data, digest=b"12345678"), FormatError),
-    "zstd of too much": (bomb, FormatError),
+    "compressed, it says": (lambda data: header(data, codec=1), CorruptArtifact),
+    "another raw length": (lambda data: header(data, raw=5), CorruptArtifact),
+    "another body length": (lambda data: header(data, body=5), CorruptArtifact),
+    "another chunk's": (lambda data: header(data, digest=b"12345678"), CorruptArtifact),
+    "zstd of too much": (bomb, CorruptArtifact),
     "zstd of too little": (
         lambda data: header(
             data[:32] + bytes(codec.compress(memoryview(bytes(99)), 1, 1, shuffled=False)[1]),
             codec=1,
             raw=len(data) - 32,
         ),
-        FormatError,
+        CorruptArtifact,
     ),
-    "no zstd": (lambda data: header(data[: len(data) // 2], codec=1, raw=len(data) - 32), FormatError),
+    "no zstd": (lambda data: header(data[: len(data) // 2], codec=1, raw=len(data) - 32), CorruptArtifact),
 }
 
 
@@ -132,6 +132,9 @@ def test_a_damaged_chunk_is_named_and_stops_no_other_artifact(local: LocalBacken
     assert str(pickle.loads(pickle.dumps(error))) == str(error)
     if isinstance(error, CorruptArtifact):
         assert (error.ref, ref.chunk_name(error.chunk)) == (broken, name)
+        assert "with rewrite=True" in str(error)
+    else:
+        assert "release of fastdatastore" in str(error)
 
 
 @pytest.mark.parametrize("at", [40, 5000, -1])
@@ -141,7 +144,7 @@ def test_a_bit_of_a_compressed_chunk(local: LocalBackend, at: int) -> None:
     data = get(local, name)
     put(local, name, flipped(data, at % len(data)))
     error = outcomes(local, broken)[broken]
-    assert isinstance(error, CorruptArtifact | FormatError)
+    assert isinstance(error, CorruptArtifact)
     assert name.rpartition("/")[2] in str(error)
 
 
@@ -264,9 +267,12 @@ def test_damaged_manifests(local: LocalBackend) -> None:
     data = get(local, name)
     put(local, name, get(local, ref.artifact_name(ref.digest_of(other))))
     assert isinstance(manifest(local, there), CorruptArtifact)
-    put(local, name, data[:-1])
-    assert isinstance(manifest(local, there), FormatError)
-    put(local, name, b"")
+    for damaged in (data[:-1], data[:40], data[:31], b"", bytes(len(data)), data + b"x"):
+        put(local, name, damaged)
+        error = manifest(local, there)
+        assert isinstance(error, CorruptArtifact), damaged
+        assert (error.ref, "with rewrite=True" in str(error)) == (there, True)
+    put(local, name, data[:4] + b"\x02" + data[5:])
     assert isinstance(manifest(local, there), FormatError)
     put(local, name, data)
     assert not isinstance(manifest(local, there), Exception)
@@ -278,7 +284,7 @@ def test_an_object_too_large_to_be_a_manifest_is_not_read(local: LocalBackend) -
     with path.open("r+b") as file:
         file.truncate(MAX_SIZE + 1)
     error = manifest(local, there)
-    assert isinstance(error, FormatError)
+    assert isinstance(error, CorruptArtifact)
     assert str(MAX_SIZE) in str(error)
 
 

@@ -204,13 +204,24 @@ def head(version: int = 1, flags: int = 0, logical: int = 0, inline: int = 0) ->
 @pytest.mark.parametrize(
     ("data", "why"),
     [
-        (b"", "0 bytes"),
-        (b"FDSM", "4 bytes"),
-        (b"FDSC" + bytes(28), "begins with"),
         (head(version=3), "knows version 3"),
         (head(flags=2), "newer release"),
         (head()[:6] + b"\1" + head()[7:], "where zeros belong"),
         (head()[:31] + b"\1", "where zeros belong"),
+    ],
+)
+def test_an_object_of_a_newer_format_is_refused(data: bytes, why: str) -> None:
+    with pytest.raises(FormatError, match=why) as caught:
+        manifest_object.decode(data, ref.of(A))
+    assert caught.value.is_newer
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (b"", "0 bytes"),
+        (b"FDSM", "4 bytes"),
+        (b"FDSC" + bytes(28), "begins with"),
         (head(logical=2**64 - 1), "its head says"),
         (head(logical=2**64 - 1, inline=1), "its head says"),
         (head(inline=8) + bytes(8), "8 bytes of chunks, flags 0x0"),
@@ -218,7 +229,7 @@ def head(version: int = 1, flags: int = 0, logical: int = 0, inline: int = 0) ->
     ],
 )
 def test_an_object_whose_head_is_wrong_is_refused(data: bytes, why: str) -> None:
-    with pytest.raises(FormatError, match=why):
+    with pytest.raises(CorruptArtifact, match=why):
         manifest_object.decode(data, ref.of(A))
 
 
@@ -237,14 +248,14 @@ def test_inline_chunks_that_do_not_fit_are_refused() -> None:
     for data in (good[:-1], good + b"\0"):
         fitting = bytearray(data)
         fitting[16:24] = (228 + 32 + len(data) - len(good)).to_bytes(8, "little")
-        with pytest.raises(FormatError, match=r"cut off after 227|1 bytes follow its last chunk"):
+        with pytest.raises(CorruptArtifact, match=r"cut off after 227|1 bytes follow its last chunk"):
             manifest_object.decode(fitting, artifact)
 
 
 def test_more_than_a_mebibyte_inline_is_refused() -> None:
     size = OWN_SEGMENT_FROM + 1
     artifact, data = inline_object([Spec(memoryview(bytes(size)))])
-    with pytest.raises(FormatError, match="1048577 bytes are inline"):
+    with pytest.raises(CorruptArtifact, match="1048577 bytes are inline"):
         manifest_object.decode(data, artifact)
     with pytest.raises(FormatError, match="store its chunks as objects"):
         manifest_object.encode(b"", [bytes(manifest_object.MAX_INLINE + 1)])
@@ -253,7 +264,7 @@ def test_more_than_a_mebibyte_inline_is_refused() -> None:
 def test_a_size_that_no_manifest_has_is_refused_before_it_is_read() -> None:
     manifest_object.check_size(manifest_object.MAX_SIZE, "b3:…")
     for size in (0, manifest_object.HEAD_SIZE - 1, manifest_object.MAX_SIZE + 1, 1 << 62):
-        with pytest.raises(FormatError, match=f"it has {size} bytes"):
+        with pytest.raises(CorruptArtifact, match=f"it has {size} bytes"):
             manifest_object.check_size(size, "b3:…")
 
 
@@ -279,5 +290,6 @@ def test_a_frame_of_an_inline_chunk_that_lies_is_refused() -> None:
     at = len(good) - 228 - frame.SIZE
     lying = bytearray(good)
     lying[at + 16 : at + 24] = (1 << 40).to_bytes(8, "little")
-    with pytest.raises(FormatError, match="bytes for 228"):
+    with pytest.raises(CorruptArtifact, match="bytes for 228") as caught:
         manifest_object.decode(lying, artifact)
+    assert caught.value.chunk == digest(good[-228:])

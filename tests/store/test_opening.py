@@ -37,6 +37,12 @@ def test_a_url_names_a_bucket_or_a_directory(url: str, shown: str) -> None:
     assert shown in repr(opening.open_backend(url))
 
 
+def test_a_bucket_has_nothing_to_flush() -> None:
+    opening.open_backend("s3://bucket", durable=True)
+    with pytest.raises(errors.ConfigurationError, match=r"durable is for file:// URLs"):
+        opening.open_backend("s3://bucket", durable=False)
+
+
 @pytest.mark.parametrize(
     "url",
     [

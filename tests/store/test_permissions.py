@@ -63,8 +63,10 @@ def test_who_may_only_read_can_do_all_that_reads(owner: ArtifactStore, store: Ar
     assert {entry.ref for entry in store.list(details=True)} == set(refs)
     assert list(store.verify()) == []
     assert store.put(ARRAY) == refs[0]  # it is there
+    assert store.gc(dry_run=True).artifacts.count == 2
     for write in (
         lambda: store.put(ARRAY[1:]),
+        lambda: store.put({"a": 1}),  # it is there, too, but so small that nobody asks
         lambda: store.tag("new", refs[0]),
         lambda: store.delete(refs[1]),
         lambda: store.delete_tag("latest"),

@@ -19,7 +19,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from fastdatastore import ArtifactStore, errors
+from fastdatastore import ArtifactStore, AsyncArtifactStore, errors
 from fastdatastore.store.backends.base import Write
 from fastdatastore.testing.servers import RunningServer
 from tests.store.stores import Open, in_bucket, in_directory
@@ -101,16 +101,21 @@ class Stores:
         assert refs[2] == refs[3]
         assert len(list(store.list())) == 2
 
+    @pytest.mark.parametrize("left", [b"damaged", b"", b"F", bytes(100_000)], ids=["other", "none", "one", "zeros"])
     @pytest.mark.parametrize("obj", [RANDOM, bytes(100_000)], ids=["in chunks", "inline"])
-    def test_what_was_damaged_or_lost_is_mended_by_a_rewrite(self, store: ArtifactStore, obj: bytes) -> None:
+    def test_what_was_damaged_or_lost_is_mended_by_a_rewrite(
+        self, store: ArtifactStore, obj: bytes, left: bytes
+    ) -> None:
         ref = store.put(obj)
         backend = store._backend
         damaged, *lost = [e.name for e in backend.list("chunks/")] or [e.name for e in backend.list("artifacts/")]
-        assert [write.error for write in backend.write([Write(damaged, (b"damaged",))])] == [None]
+        assert [write.error for write in backend.write([Write(damaged, (left,))])] == [None]
         backend.delete(lost)
         store.put(obj)  # is there, as far as anybody knows who does not read it
-        with pytest.raises((errors.CorruptArtifact, errors.FormatError)):
+        with pytest.raises(errors.CorruptArtifact, match=r"with rewrite=True") as caught:
             store.get(ref)
+        assert caught.value.ref == ref
+        assert {finding.ref for finding in store.verify()} == {ref}
         assert store.put(obj, rewrite=True) == ref
         assert store.get(ref) == obj
         assert [*store.verify()] == []
@@ -396,6 +401,12 @@ class Stores:
 
 def _put_again(store: ArtifactStore, ref: str) -> str:
     return store.put(store.get(ref))
+
+
+@pytest.mark.parametrize("kind", [ArtifactStore, AsyncArtifactStore])
+def test_a_call_without_a_url_is_told_whose(kind: Any) -> None:
+    with pytest.raises(TypeError, match=rf"^{kind.__name__}\.__init__\(\) missing 1 .* 'url'$"):
+        kind()
 
 
 class TestInADirectory(Stores):

@@ -62,6 +62,17 @@ def test_what_is_no_name_is_refused(name: str) -> None:
         tags.object_name(name)
 
 
+@pytest.mark.parametrize("name", ["../x", "x" * 300, "\0" * 90])
+def test_why_it_is_no_name_is_said_once(name: str) -> None:
+    with pytest.raises(errors.InvalidKey) as caught:
+        tags.object_name(name)
+    said = str(caught.value)
+    assert (said.count("cannot be"), said.count(repr(name[:100]))) == (1, 1)
+    assert name[:101] not in said or len(name) <= 100
+    with pytest.raises(errors.InvalidKey, match="must be a str, got int"):
+        tags.object_name(7)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     "data",
     [b"", b"[]", b'{"format":1}', tags.encode(GOLDEN_TAG) + b" ", tags.encode(GOLDEN_TAG).replace(b"b3:", b"b4:")],
@@ -89,6 +100,17 @@ class TagSuite:
         tags.delete_tag(backend, "run/1")
         with pytest.raises(errors.TagNotFound):
             tags.resolve(backend, "run/1")
+
+    def test_none_is_set_that_would_be_taken_for_a_ref(self, backend: Backend, lease: Lease) -> None:
+        for name in ("b3:", "b3:foo", ONE.ref):
+            with pytest.raises(errors.InvalidKey, match="it begins with 'b3:', and would be taken for a ref"):
+                tags.set_tag(backend, lease, name, ONE.ref)
+            small.write(backend, tags.object_name(name), tags.encode(Tag.to(TWO.ref)))  # by an earlier release
+            assert tags.resolve(backend, name) == TWO.ref
+        assert len(dict(tags.tags(backend))) == 3
+        tags.delete_tag(backend, "b3:foo")
+        with pytest.raises(errors.TagNotFound):
+            tags.resolve(backend, "b3:foo")
 
     def test_all_tags_are_listed(self, backend: Backend, lease: Lease) -> None:
         expected = {"a": ONE.ref, "a/b": TWO.ref, "100%": ONE.ref}

@@ -90,10 +90,19 @@ class VerifySuite:
         findings, _ = checked(backend)
         assert [(each.fault, each.ref, each.chunk) for each in findings] == [(Fault.MISSING, TWO.ref, digest(b"2"))]
 
-    def test_a_chunk_cut_off_is_named(self, backend: Backend, lease: Lease) -> None:
-        small.write(backend, ref.chunk_name(SHARED), b"FDSC")
+    @pytest.mark.parametrize(
+        ("left", "reason"),
+        [
+            (b"FDSC", "its object has 4 bytes; that of a chunk of 6 has 33 to 38"),
+            (b"", "its object has 0 bytes; that of a chunk of 6 has 33 to 38"),
+            (bytes(38), "it begins with "),
+        ],
+    )
+    def test_a_chunk_cut_off_is_named(self, backend: Backend, lease: Lease, left: bytes, reason: str) -> None:
+        small.write(backend, ref.chunk_name(SHARED), left)
         findings, _ = checked(backend, [TWO.ref])
         assert [(each.fault, each.ref, each.chunk) for each in findings] == [(Fault.DAMAGED, TWO.ref, SHARED)]
+        assert findings[0].reason.startswith(reason)
 
     def test_a_damaged_inline_chunk_is_named(self, backend: Backend) -> None:
         stored = store(backend, [Spec(memoryview(b"inline"))])
@@ -101,8 +110,12 @@ class VerifySuite:
         findings, _ = checked(backend)
         assert [(each.fault, each.ref, each.chunk) for each in findings] == [(Fault.DAMAGED, stored, digest(b"inline"))]
 
-    def test_a_damaged_manifest_is_named(self, backend: Backend, lease: Lease) -> None:
-        spoil(backend, ONE.name)
+    @pytest.mark.parametrize("left", [None, b"", b"FDSM", bytes(100)])
+    def test_a_damaged_manifest_is_named(self, backend: Backend, lease: Lease, left: bytes | None) -> None:
+        if left is None:
+            spoil(backend, ONE.name)
+        else:
+            small.write(backend, ONE.name, left)
         findings, verified = checked(backend)
         assert [(each.fault, each.ref, each.chunk) for each in findings] == [(Fault.DAMAGED, ONE.ref, "")]
         assert verified.artifacts.count == 1

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from fastdatastore.cli.connection import Verbs, add_verb, connect
 from fastdatastore.cli.places import S3Place, glob, has_wildcard, parse_s3
+from fastdatastore.cli.telling import telling
 
 if TYPE_CHECKING:
     from typing import Any
@@ -29,7 +30,7 @@ def add_to(verbs: Verbs[Any]) -> None:
     parser = add_verb(
         verbs,
         "ls",
-        _run,
+        telling("list", _run, of="url"),
         summary="list buckets and objects",
         description=_DESCRIPTION,
         examples="  fds ls\n  fds ls s3://bucket/data/\n  fds ls -r --human-readable --summarize s3://bucket\n",

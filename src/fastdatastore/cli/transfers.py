@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastdatastore import errors
 from fastdatastore.bench.sizes import format_size
+from fastdatastore.cli.telling import write_failure
 from fastdatastore.progress.line import UPDATE_SECONDS, LiveLine
 from fastdatastore.progress.terminal import Terminal
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from fastdatastore.engine.job import Job
 
 # After one of these all the rest would fail in the same way.
-_HOPELESS = (
+HOPELESS = (
     errors.BadCredentials,
     errors.BucketNotFound,
     errors.ConnectError,
@@ -153,7 +154,7 @@ class Transfers:
         self.failed += 1
         if self._as_json:
             self._write(action.facts(success=False, error=str(error)))
-        if isinstance(error, _HOPELESS):
+        if isinstance(error, HOPELESS):
             raise error
         self.warn(f"{action}: {error}")
         for note in getattr(error, "__notes__", ()):
@@ -162,6 +163,9 @@ class Transfers:
     def refuse(self, text: str) -> None:
         """Counts something that cannot even be begun, and says why."""
         self.failed += 1
+        if self._as_json:
+            self._line.clear()
+            write_failure(text)
         self.warn(text)
 
     def warn(self, text: str) -> None:

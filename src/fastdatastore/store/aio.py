@@ -10,17 +10,21 @@ import time
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable
 from datetime import timedelta
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from fastdatastore.store.cancel import Cancel
 from fastdatastore.store.collection.report import GcReport
 from fastdatastore.store.collection.timing import GRACE
+from fastdatastore.store.compression import Setting
 from fastdatastore.store.listing import ArtifactEntry
 from fastdatastore.store.put.outline import Prepared
 from fastdatastore.store.stat import ArtifactStat
 from fastdatastore.store.tags import ANY, Expected
 from fastdatastore.store.verify import Finding
 from fastdatastore.store.work import Step, Work, check_prepared, check_refs, several
+
+if TYPE_CHECKING:
+    from fastdatastore.s3.connections import Connection
 
 T = TypeVar("T")
 
@@ -34,10 +38,15 @@ class AsyncArtifactStore(Work):
     Each verb works in a thread of the event loop's default executor, so that no event loop waits for anything, and as
     many go on at once as that has threads: for many objects take put_many and get_many. A verb that is cancelled is
     called off within about a tenth of a second, and nothing of it goes on; what is being prepared, or made of bytes,
-    at that moment is so to its end.
+    at that moment is so to its end. Errors are those of ArtifactStore, such as CorruptArtifact for what is damaged.
 
     WARNING: loading an artifact that was pickled runs code that whoever wrote it has chosen; see ArtifactStore.
     """
+
+    def __init__(
+        self, url: str, *, compression: Setting = "auto", durable: bool = True, **connection: Unpack[Connection]
+    ) -> None:
+        super().__init__(url, compression=compression, durable=durable, **connection)
 
     async def __aenter__(self) -> AsyncArtifactStore:
         return self

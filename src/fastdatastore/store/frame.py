@@ -72,7 +72,7 @@ def decode(data: Buffer, digest: str, raw: int, place: str = "") -> Frame:
     if version != VERSION:
         raise FormatError.unknown_version(version, VERSION, place=f"{place} (frame)")
     if codec not in set(Codec):
-        raise FormatError(f"codec {codec} is unknown", place=place, hint=FormatError.NEWER)
+        raise FormatError.newer(f"codec {codec} is unknown", place=place)
     if zero != 0:
         raise FormatError(f"byte 7 of its frame is {zero}, not 0", place=place)
     if start != bytes.fromhex(digest)[:8]:

@@ -78,17 +78,18 @@ def encode(logical: bytes, inline: Sequence[Buffer] | None = None) -> tuple[Buff
 
 
 def check_size(size: int, artifact: str) -> None:
-    """To be asked before an object of `size` bytes is read for the ref `artifact`; FormatError if it is none."""
+    """To be asked before an object of `size` bytes is read for the ref `artifact`; CorruptArtifact if it is none."""
     if not HEAD_SIZE <= size <= MAX_SIZE:
-        raise FormatError(f"it has {size} bytes; a manifest has {HEAD_SIZE} to {MAX_SIZE}", place=artifact)
+        raise CorruptArtifact(f"it has {size} bytes; a manifest has {HEAD_SIZE} to {MAX_SIZE}", ref=artifact)
 
 
 def decode(data: Buffer, artifact: str) -> StoredManifest:
     """What the object holds that lies where the manifest of the ref `artifact` should.
 
     Raises:
-        FormatError: It breaks a rule of the format, or is of a version that this release does not read.
-        CorruptArtifact: Its logical manifest is not the one that the ref names.
+        CorruptArtifact: It is damaged: cut short, say, or its logical manifest is not the one that the ref names.
+        FormatError: It is of a version that this release does not read; or the manifest that the ref names breaks a
+            rule of the format, so that whoever wrote it is to blame.
         InvalidRef: `artifact` is no ref.
     """
     expected = ref.digest_of(artifact)
@@ -96,19 +97,17 @@ def decode(data: Buffer, artifact: str) -> StoredManifest:
     check_size(len(view), artifact)
     magic, version, flags, zero, logical_length, inline_length, reserved = _HEAD.unpack_from(view)
     if magic != MAGIC:
-        raise FormatError(f"it begins with {magic!r}, not with {MAGIC!r}", place=artifact)
+        raise CorruptArtifact(f"it begins with {magic!r}, not with {MAGIC!r}", ref=artifact)
     if version != VERSION:
         raise FormatError.unknown_version(version, VERSION, place=f"{artifact} (manifest)")
     if flags & ~_INLINE or zero or reserved:
-        raise FormatError(
-            f"it has flags {flags:#x} and {zero}, {reserved} where zeros belong", place=artifact, hint=FormatError.NEWER
-        )
+        raise FormatError.newer(f"it has flags {flags:#x} and {zero}, {reserved} where zeros belong", place=artifact)
     if HEAD_SIZE + logical_length + inline_length != len(view):
-        raise FormatError(
-            f"it has {len(view)} bytes; its head says {HEAD_SIZE} + {logical_length} + {inline_length}", place=artifact
+        raise CorruptArtifact(
+            f"it has {len(view)} bytes; its head says {HEAD_SIZE} + {logical_length} + {inline_length}", ref=artifact
         )
     if inline_length > (MAX_INLINE if flags else 0):
-        raise FormatError(f"it has {inline_length} bytes of chunks, flags {flags:#x}", place=artifact)
+        raise CorruptArtifact(f"it has {inline_length} bytes of chunks, flags {flags:#x}", ref=artifact)
     logical = view[HEAD_SIZE : HEAD_SIZE + logical_length]
     found = digest(logical)
     if found != expected:
@@ -120,16 +119,21 @@ def decode(data: Buffer, artifact: str) -> StoredManifest:
 
 def _frames(view: memoryview, decoded: Manifest, artifact: str) -> tuple[InlineChunk, ...]:
     if decoded.length > INLINE_UP_TO:
-        raise FormatError(f"{decoded.length} bytes are inline; the most is {INLINE_UP_TO}", place=artifact)
+        raise CorruptArtifact(f"{decoded.length} bytes are inline; the most is {INLINE_UP_TO}", ref=artifact)
     found = []
     for segment in decoded.segments:
         for chunk in segment.chunks:
-            header = frame.decode(view, chunk.digest, chunk.length, f"{artifact}, chunk {chunk.digest}")
+            try:
+                header = frame.decode(view, chunk.digest, chunk.length, f"{artifact}, chunk {chunk.digest}")
+            except FormatError as error:
+                if error.is_newer:
+                    raise
+                raise CorruptArtifact(error.reason, ref=artifact, chunk=chunk.digest) from None
             body = view[frame.SIZE : frame.SIZE + header.body]
             if len(body) < header.body:
-                raise FormatError(f"its last chunk is cut off after {len(body)} bytes", place=artifact)
+                raise CorruptArtifact(f"it is cut off after {len(body)} bytes", ref=artifact, chunk=chunk.digest)
             found.append(InlineChunk(chunk, header, body))
             view = view[frame.SIZE + header.body :]
     if len(view):
-        raise FormatError(f"{len(view)} bytes follow its last chunk", place=artifact)
+        raise CorruptArtifact(f"{len(view)} bytes follow its last chunk", ref=artifact)
     return tuple(found)

@@ -18,7 +18,7 @@ def open_backend(url: str, *, durable: bool = True, **connection: Unpack[Connect
 
     Args:
         url: s3://bucket, s3://bucket/prefix, or file:/// and the absolute path of a directory.
-        durable: Of a directory: see LocalBackend.
+        durable: Of a directory only: see LocalBackend.
         connection: Of a bucket: the arguments of fastdatastore.S3.
 
     Raises:
@@ -26,6 +26,8 @@ def open_backend(url: str, *, durable: bool = True, **connection: Unpack[Connect
     """
     scheme = url.partition("://")[0].lower() if isinstance(url, str) and "://" in url else ""
     if scheme == "s3":
+        if not durable:
+            raise errors.ConfigurationError(f"{url} is in a bucket: durable is for file:// URLs; leave it out")
         return _bucket(url, connection)
     if scheme == "file":
         if said := sorted(name for name, value in connection.items() if value is not None):

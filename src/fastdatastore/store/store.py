@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable
 from datetime import timedelta
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from fastdatastore.store.cancel import NEVER
 from fastdatastore.store.collection.report import GcReport
 from fastdatastore.store.collection.timing import GRACE
+from fastdatastore.store.compression import Setting
 from fastdatastore.store.listing import ArtifactEntry
 from fastdatastore.store.put.outline import Prepared
 from fastdatastore.store.stat import ArtifactStat
 from fastdatastore.store.tags import ANY, Expected
 from fastdatastore.store.verify import Finding, Verified
 from fastdatastore.store.work import Step, Work, check_prepared, check_refs, several
+
+if TYPE_CHECKING:
+    from fastdatastore.s3.connections import Connection
 
 
 class ArtifactStore(Work):
@@ -37,7 +41,7 @@ class ArtifactStore(Work):
             makes the store.
         compression: "auto" compresses where that makes a put faster or hardly slower; "none"; or a level of zstd,
             from -7 to 22, for all that shrinks.
-        durable: Of a directory: flush each object to the disk. Without it a power cut may cost the last seconds.
+        durable: Of a directory only: flush each object to the disk. Without it a power cut may cost the last seconds.
         connection: Of a bucket: endpoint_url, role, client_params, encryption, … as of fastdatastore.S3.
 
     Raises:
@@ -47,6 +51,11 @@ class ArtifactStore(Work):
     FormatError, if it is of a version that this release does not know; and what a request may fail with, such as
     AccessDenied and ConnectError (fastdatastore.errors).
     """
+
+    def __init__(
+        self, url: str, *, compression: Setting = "auto", durable: bool = True, **connection: Unpack[Connection]
+    ) -> None:
+        super().__init__(url, compression=compression, durable=durable, **connection)
 
     def __enter__(self) -> ArtifactStore:
         return self
@@ -63,10 +72,13 @@ class ArtifactStore(Work):
     # ---- put and get ----
 
     def put(self, obj: object, *, rewrite: bool = False) -> str:
-        """Stores an object and returns its ref, such as "b3:9f3c…". What is there already is not sent again.
+        """Stores an object and returns its ref, such as "b3:9f3c…".
 
         It is serialized, cut, digested, compressed and sent all at once; its memory is not copied, so it must not be
         changed before this returns. An error leaves no artifact, at most chunks that gc removes.
+
+        What is there already is not sent again, unless it has less than 64 KiB, manifest included: to ask would cost as
+        much as to write it anew, which takes permission to write, and its `created` and its age for gc begin again.
 
         Args:
             obj: Any object: arrays, tables, frames and bytes are kept as their memory is, all others are pickled
@@ -119,7 +131,9 @@ class ArtifactStore(Work):
 
         Raises:
             InvalidRef: It is no ref. ArtifactNotFound: There is no such artifact.
-            CorruptArtifact: What is stored is damaged or missing; says which chunk. Nothing of it is returned.
+            CorruptArtifact: What is stored is damaged, cut short or missing; says which chunk. Nothing of it is
+                returned; put() it again from its source with rewrite=True.
+            FormatError: A newer release of fastdatastore has written it, or a serializer that is not here.
             UntrustedPickle: It was pickled, and `allow_pickle` is False.
             SerializationError, ConfigurationError: Code or a library that it needs is not here.
         """
@@ -138,7 +152,8 @@ class ArtifactStore(Work):
 
         Args:
             max_bytes: Of each of them.
-            return_errors: Put the exceptions in the places of the objects; else the first one is raised.
+            return_errors: Put the exceptions, such as CorruptArtifact, in the places of the objects; else the first one
+                is raised.
         """
         return self._get(check_refs(refs, "get_many"), allow_pickle, readonly, max_bytes, return_errors, NEVER)
 
@@ -159,7 +174,7 @@ class ArtifactStore(Work):
         """Lets a tag name an artifact.
 
         Args:
-            name: Such as "models/latest".
+            name: Such as "models/latest"; it must not begin with "b3:", as refs do.
             expected: Only if the tag now names this ref; None: only if there is no such tag; ANY: whatever it names.
 
         Raises:
@@ -239,7 +254,8 @@ class ArtifactStore(Work):
             older_than: … and that were stored so many seconds ago: a day by default, and at least.
             exclusive: You promise that nobody else writes to this store: condemns and deletes in one run, artifacts as
                 young as `older_than` says.
-            dry_run: Only say what would be deleted and condemned.
+            dry_run: Only say what would be deleted and condemned. In a directory that, too, takes permission to write:
+                the file system's clock is read off an empty file, which is removed at once.
             progress: Is told what is being done, at each step.
 
         Raises:

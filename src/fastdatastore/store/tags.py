@@ -21,7 +21,7 @@ from fastdatastore.errors import (
 )
 from fastdatastore.store import canonical, deletions, small
 from fastdatastore.store import ref as refs
-from fastdatastore.store.backends.base import Backend, Read, check_name
+from fastdatastore.store.backends.base import Backend, Read, flaw
 from fastdatastore.store.cancel import NEVER, Cancel
 from fastdatastore.store.collection.lease import Hold, Lease
 
@@ -72,11 +72,27 @@ def object_name(name: str) -> str:
     Raises:
         InvalidKey: It is no name of a tag.
     """
-    try:
-        check_name(name)
-        return check_name(PREFIX + name.replace("%", "%25").replace("/", "%2F"))
-    except InvalidKey as error:
-        raise InvalidKey(f"{name!r:.100} cannot be the name of a tag: {error}") from None
+    if not isinstance(name, str):
+        raise InvalidKey(f"the name of a tag must be a str, got {type(name).__name__}")
+    place = PREFIX + name.replace("%", "%25").replace("/", "%2F")
+    if why := flaw(name) or flaw(place):
+        raise _not_a_name(name, why)
+    return place
+
+
+def check_new(name: str) -> None:
+    """To be asked before a tag is set.
+
+    Raises:
+        InvalidKey: It is no name of a tag, or would be taken for a ref.
+    """
+    object_name(name)
+    if name.startswith(refs.PREFIX):
+        raise _not_a_name(name, f"it begins with {refs.PREFIX!r}, and would be taken for a ref")
+
+
+def _not_a_name(name: str, why: str) -> InvalidKey:
+    return InvalidKey(f"{name[:100]!r} cannot be the name of a tag: {why}")
 
 
 def tag_name(name: str) -> str | None:
@@ -149,11 +165,12 @@ def set_tag(
     Raises:
         ArtifactNotFound: There is none of this ref.
         TagConflict: The tag names something else than expected, or the artifact is being deleted.
-        InvalidKey, InvalidRef: The name or a ref is none.
+        InvalidKey: As check_new().
+        InvalidRef: A ref is none.
         LeaseExpired: Garbage was collected while this did not look.
         FastDatastoreError: It may be set all the same.
     """
-    object_name(name)
+    check_new(name)
     digest = refs.digest_of(ref)
     if isinstance(expected, str):
         refs.digest_of(expected)

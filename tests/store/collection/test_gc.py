@@ -93,7 +93,7 @@ class GcSuite:
         leave(backend, lease, TWO)
         small.write(backend, BOTH.name, b"x" * 40)
         for _ in range(2):
-            with pytest.raises(FormatError, match=re.escape(BOTH.ref)):
+            with pytest.raises(CorruptArtifact, match=re.escape(BOTH.ref)):
                 gc(backend, exclusive=True)
         small.write(backend, BOTH.name, small.read(backend, ONE.name, 10_000)[0])
         with pytest.raises(CorruptArtifact, match=re.escape(BOTH.ref)):
@@ -272,7 +272,7 @@ class TestInDirectory(OnDirectory, GcSuite):
         listed = change(backend, Phase.CONDEMNED, *ONE.chunks)
         age_by(backend, state.NAME, GRACE)
         small.write(backend, BOTH.name, b"x" * 40)
-        with pytest.raises(FormatError):
+        with pytest.raises(CorruptArtifact):
             gc(backend)
         now = state.read(backend).state
         assert (now.phase, now.list, now.number) == (Phase.CONDEMNED, listed.state.list, listed.state.number)

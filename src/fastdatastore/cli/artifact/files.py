@@ -23,7 +23,7 @@ def read(source: str, kind: str) -> Any:
         kind: One of KINDS: how the file is to be understood. "pickle" runs the code that it names.
 
     Raises:
-        LocalFileError: It cannot be read. CannotRun: It is no such file, or the library for it is not here.
+        LocalFileError: It cannot be read, or is no such file. CannotRun: The library for it is not here.
     """
     from fastdatastore import errors
 
@@ -35,7 +35,13 @@ def read(source: str, kind: str) -> Any:
         raise errors.LocalFileError(f"cannot read {source}: {error.strerror}") from error
     if kind == "raw":
         return content
-    return _guarded(source, kind, lambda: _READERS[kind](content))
+    try:
+        return _READERS[kind](content)
+    except MemoryError:
+        raise
+    except Exception as error:  # what those libraries raise has no common type
+        _check_library(kind, error)
+        raise errors.LocalFileError(_why(kind, error)) from None
 
 
 def kind_of(path: str) -> str | None:
@@ -50,8 +56,11 @@ def writer_of(value: Any, kind: str | None, target: str) -> Callable[[BinaryIO],
         kind: One of KINDS; None: bytes as they are, all else as the target's name says.
 
     Raises:
-        CannotRun: It cannot be written so, or the library for it is not here.
+        CannotRun: The object is of another type, or the library for it is not here.
+        SerializationError: Such a file cannot hold it; also of what is returned.
     """
+    from fastdatastore.errors import SerializationError
+
     if kind is None:
         is_bytes = isinstance(value, bytes | bytearray | memoryview)
         kind = "raw" if is_bytes else kind_of(target)
@@ -60,23 +69,40 @@ def writer_of(value: Any, kind: str | None, target: str) -> Callable[[BinaryIO],
             f"{_name(value)} is no bytes: give --as ({', '.join(KINDS[1:])}), or a target that ends in "
             f"{', '.join(_SUFFIXES)}"
         )
-    return _guarded(target, kind, lambda: _WRITERS[kind](value))
+
+    def guarded(act: Callable[[], T]) -> T:
+        try:
+            return act()
+        except (CannotRun, MemoryError, OSError):
+            raise
+        except Exception as error:  # what those libraries raise has no common type
+            _check_library(kind, error)
+            raise SerializationError(f"{target}: {_why(kind, error)}") from None
+
+    write = guarded(lambda: _WRITERS[kind](value))
+    return lambda file: guarded(lambda: write(file))
 
 
-def _guarded(where: str, kind: str, act: Callable[[], T]) -> T:
-    try:
-        return act()
-    except ModuleNotFoundError as error:
+class _NoSuchFile(Exception):
+    """What a file holds is of another kind."""
+
+
+def _check_library(kind: str, error: Exception) -> None:
+    """Raises CannotRun if it is what reads and writes such files that is not here."""
+    if isinstance(error, ModuleNotFoundError) and error.name and error.name.partition(".")[0] == _LIBRARIES.get(kind):
         raise CannotRun(f"--as {kind} needs {error.name}; run: python -m pip install {error.name}") from None
-    except CannotRun:
-        raise
-    except Exception as error:  # what those libraries raise has no common type
-        raise CannotRun(f"{where}: not to be had as {kind}: {type(error).__name__}: {error}") from None
+
+
+def _why(kind: str, error: Exception) -> str:
+    said = str(error) if isinstance(error, _NoSuchFile) else f"{type(error).__name__}: {error}"
+    return f"not to be had as {kind}: {said}"
 
 
 def _read_npy(content: bytes) -> Any:
     import numpy as np
 
+    if not content.startswith(np.lib.format.MAGIC_PREFIX):  # numpy.load would take it for a pickle, and say so
+        raise _NoSuchFile("it is no .npy file")
     return np.load(io.BytesIO(content), allow_pickle=False)
 
 
@@ -161,6 +187,7 @@ def _name(value: Any) -> str:
     return f"a {kind.__qualname__}" if kind.__module__ == "builtins" else f"a {kind.__module__}.{kind.__qualname__}"
 
 
+_LIBRARIES = {"npy": "numpy", "parquet": "pyarrow", "arrow": "pyarrow"}
 _READERS = {"npy": _read_npy, "parquet": _read_parquet, "arrow": _read_arrow, "pickle": _read_pickle}
 _WRITERS = {
     "raw": _write_raw,

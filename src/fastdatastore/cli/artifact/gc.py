@@ -11,6 +11,7 @@ from fastdatastore.cli.artifact.stores import add_store, open_store, saying
 from fastdatastore.cli.commands import CannotRun
 from fastdatastore.cli.connection import Verbs, add_verb
 from fastdatastore.cli.sweep import parse_age
+from fastdatastore.cli.telling import telling
 
 if TYPE_CHECKING:
     from typing import Any
@@ -31,7 +32,14 @@ _EXAMPLES = """\
 
 def add_to(verbs: Verbs[Any]) -> None:
     """Adds the verb to the command line."""
-    parser = add_verb(verbs, "gc", _run, summary="delete garbage", description=_DESCRIPTION, examples=_EXAMPLES)
+    parser = add_verb(
+        verbs,
+        "gc",
+        telling("gc", _run, of="store"),
+        summary="delete garbage",
+        description=_DESCRIPTION,
+        examples=_EXAMPLES,
+    )
     add_store(parser)
     parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
     parser.add_argument("--grace", metavar="AGE", default="24h", help="such as 2h (the least) or 7d (default: 24h)")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from fastdatastore.cli.artifact import files
 from fastdatastore.cli.artifact.stores import add_store, open_store, ref_of, saying
 from fastdatastore.cli.connection import Verbs, add_verb
+from fastdatastore.cli.telling import telling
 
 if TYPE_CHECKING:
     from typing import Any
@@ -35,7 +36,12 @@ _EXAMPLES = """\
 def add_to(verbs: Verbs[Any]) -> None:
     """Adds the verb to the command line."""
     parser = add_verb(
-        verbs, "get", _run, summary="write an artifact to a file", description=_DESCRIPTION, examples=_EXAMPLES
+        verbs,
+        "get",
+        telling("get", _run, of="store"),
+        summary="write an artifact to a file",
+        description=_DESCRIPTION,
+        examples=_EXAMPLES,
     )
     add_store(parser)
     parser.add_argument("artifact", metavar="ARTIFACT", help="ref or tag")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from fastdatastore.cli.artifact.stores import add_store, open_store, printable, tags_by_ref
 from fastdatastore.cli.connection import Verbs, add_verb
+from fastdatastore.cli.telling import telling
 
 if TYPE_CHECKING:
     from typing import Any
@@ -26,7 +27,14 @@ _EXAMPLES = """\
 
 def add_to(verbs: Verbs[Any]) -> None:
     """Adds the verb to the command line."""
-    parser = add_verb(verbs, "ls", _run, summary="list artifacts", description=_DESCRIPTION, examples=_EXAMPLES)
+    parser = add_verb(
+        verbs,
+        "ls",
+        telling("list", _run, of="store"),
+        summary="list artifacts",
+        description=_DESCRIPTION,
+        examples=_EXAMPLES,
+    )
     add_store(parser)
     parser.add_argument("-l", "--long", action="store_true", help="size and type, too")
     parser.add_argument("--tagged", action="store_true", help="only those that have a tag")

@@ -6,8 +6,10 @@ import argparse
 import json
 from typing import TYPE_CHECKING
 
-from fastdatastore.cli.artifact.stores import add_store, complain, open_store
+from fastdatastore.cli.artifact.failures import Failures
+from fastdatastore.cli.artifact.stores import add_store, open_store
 from fastdatastore.cli.connection import Verbs, add_verb
+from fastdatastore.cli.telling import telling
 
 if TYPE_CHECKING:
     from typing import Any
@@ -24,7 +26,7 @@ def add_to(verbs: Verbs[Any]) -> None:
     parser = add_verb(
         verbs,
         "rm",
-        _run,
+        telling("delete", _run, of="store"),
         summary="delete artifacts",
         description=_DESCRIPTION,
         examples="  fds artifact rm s3://bucket/store b3:9f3c…\n",
@@ -38,14 +40,13 @@ def _run(options: argparse.Namespace) -> int:
     from fastdatastore.cli.transfers import write_line
     from fastdatastore.errors import FastDatastoreError
 
-    failed = 0
+    failures = Failures(options, "delete")
     with open_store(options) as store:
         for ref in options.refs:
             try:
                 store.delete(ref, force=options.force)
             except FastDatastoreError as error:
-                failed += 1
-                complain(ref, error)
+                failures.add(ref, error, ref=ref)
             else:
                 write_line(json.dumps({"operation": "delete", "ref": ref}) if options.json else f"delete: {ref}")
-    return 1 if failed else 0
+    return failures.finish(of=len(options.refs))

@@ -7,8 +7,10 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from fastdatastore.cli.artifact.stores import add_store, complain, open_store, printable, ref_of, tags_by_ref
+from fastdatastore.cli.artifact.failures import Failures
+from fastdatastore.cli.artifact.stores import add_store, open_store, printable, ref_of, tags_by_ref
 from fastdatastore.cli.connection import Verbs, add_verb
+from fastdatastore.cli.telling import telling
 
 if TYPE_CHECKING:
     from typing import Any
@@ -24,7 +26,7 @@ def add_to(verbs: Verbs[Any]) -> None:
     parser = add_verb(
         verbs,
         "stat",
-        _run,
+        telling("stat", _run, of="store"),
         summary="show type, shape or columns, sizes, chunks … of artifacts",
         description="Shows what is known of artifacts, without their bytes.",
         examples="  fds artifact stat s3://bucket/store latest\n  fds artifact stat --json file:///store b3:9f3c…\n",
@@ -37,15 +39,15 @@ def _run(options: argparse.Namespace) -> int:
     from fastdatastore.cli.transfers import write_line
     from fastdatastore.errors import FastDatastoreError
 
-    failed = shown = 0
+    shown = 0
+    failures = Failures(options, "stat")
     with open_store(options) as store:
         tags = tags_by_ref(store)
         for artifact in options.artifacts:
             try:
                 found = store.stat(ref_of(store, artifact))
             except FastDatastoreError as error:
-                failed += 1
-                complain(artifact, error)
+                failures.add(artifact, error, artifact=artifact)
                 continue
             names = tags.get(found.ref, [])
             if options.json:
@@ -53,7 +55,7 @@ def _run(options: argparse.Namespace) -> int:
             else:
                 write_line(("\n" if shown else "") + table(found, names))
             shown += 1
-    return 1 if failed else 0
+    return failures.finish(of=len(options.artifacts))
 
 
 def _facts(found: ArtifactStat, tags: list[str]) -> str:

@@ -93,4 +93,5 @@ def saying(what: str = "") -> Iterator[Callable[[str], None]]:
 
 def complain(subject: str, error: Exception) -> None:
     """Says on stderr what has failed; a command that does several things goes on."""
-    print(f"fds: {subject}: {error}", file=sys.stderr, flush=True)
+    for line in (f"{subject}: {error}", *getattr(error, "__notes__", ())):
+        print(f"fds: {line}", file=sys.stderr, flush=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from fastdatastore.cli.artifact.stores import add_store, open_store, printable, ref_of
 from fastdatastore.cli.commands import CannotRun
 from fastdatastore.cli.connection import Verbs, add_verb
+from fastdatastore.cli.telling import telling
 
 if TYPE_CHECKING:
     from typing import Any
@@ -28,7 +29,12 @@ _EXAMPLES = """\
 def add_to(verbs: Verbs[Any]) -> None:
     """Adds the verb to the command line."""
     parser = add_verb(
-        verbs, "tag", _run, summary="set, show, list and delete tags", description=_DESCRIPTION, examples=_EXAMPLES
+        verbs,
+        "tag",
+        telling("tag", _run, of="store"),
+        summary="set, show, list and delete tags",
+        description=_DESCRIPTION,
+        examples=_EXAMPLES,
     )
     add_store(parser)
     parser.add_argument("name", nargs="?", metavar="NAME")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from fastdatastore.cli.artifact.stores import add_store, open_store, ref_of, saying
 from fastdatastore.cli.connection import Verbs, add_verb
+from fastdatastore.cli.telling import telling
 
 if TYPE_CHECKING:
     from typing import Any
@@ -31,7 +32,12 @@ _EXAMPLES = """\
 def add_to(verbs: Verbs[Any]) -> None:
     """Adds the verb to the command line."""
     parser = add_verb(
-        verbs, "verify", _run, summary="read all bytes and compare them", description=_DESCRIPTION, examples=_EXAMPLES
+        verbs,
+        "verify",
+        telling("verify", _run, of="store"),
+        summary="read all bytes and compare them",
+        description=_DESCRIPTION,
+        examples=_EXAMPLES,
     )
     add_store(parser)
     parser.add_argument("artifacts", nargs="*", metavar="ARTIFACT", help="ref or tag (default: the whole store)")
@@ -50,7 +56,7 @@ def _run(options: argparse.Namespace) -> int:
     with open_store(options) as store, saying() as say:
         refs = [ref_of(store, name) for name in options.artifacts] or None
         for finding in findings(store.verify(refs, progress=say)):
-            found.append(json.dumps(asdict(finding)) if options.json else str(finding))
+            found.append(_facts(finding) if options.json else str(finding))
     for line in found:
         write_line(line)
     if found:
@@ -59,6 +65,10 @@ def _run(options: argparse.Namespace) -> int:
     assert verified is not None
     write_line(json.dumps(asdict(verified)) if options.json else text(verified, is_whole=refs is None))
     return 0
+
+
+def _facts(finding: Finding) -> str:
+    return json.dumps(asdict(finding) | {"success": False, "error": str(finding)})
 
 
 def text(verified: Verified, *, is_whole: bool) -> str:

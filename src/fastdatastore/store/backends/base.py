@@ -223,7 +223,7 @@ def check_name(name: str) -> str:
     """
     if not isinstance(name, str):
         raise InvalidKey(f"the name of a stored object must be a str, got {type(name).__name__}")
-    if why := _flaw(name):
+    if why := flaw(name):
         raise InvalidKey(f"{name[:100]!r} cannot be the name of a stored object: {why}")
     return name
 
@@ -243,10 +243,11 @@ def check_prefix(prefix: str) -> str:
 
 def is_name(name: str) -> bool:
     """Whether check_name takes it."""
-    return not _flaw(name)
+    return not flaw(name)
 
 
-def _flaw(name: str) -> str:
+def flaw(name: str) -> str:
+    """Why check_name does not take it; "" if it does."""
     try:
         size = len(name.encode())
     except UnicodeEncodeError as error:

@@ -108,6 +108,8 @@ def _error(problem: Exception, ref: str, chunk: Chunk) -> Exception:
             return CorruptArtifact("it is missing", ref=ref, chunk=chunk.digest)
         case Differs():
             return CorruptArtifact(str(problem), ref=ref, chunk=chunk.digest)
+        case FormatError(is_newer=True):
+            return FormatError(problem.reason, place=f"{ref}, chunk {chunk.digest}", hint=problem.hint, is_newer=True)
         case FormatError():
-            return FormatError(problem.reason, place=f"{ref}, chunk {chunk.digest}", hint=problem.hint)
+            return CorruptArtifact(problem.reason, ref=ref, chunk=chunk.digest)
     return problem.with_traceback(None)  # that would keep the memory

@@ -36,8 +36,9 @@ def fetch(
     Every buffer is writable, nobody else's, aligned as its manifest says and at least to 64 bytes, and verified. Its
     memory is recycled when the last view of it is gone.
 
-    In place of buffers an exception: CorruptArtifact (a chunk is missing, or not what the manifest names), FormatError,
-    ArtifactTooLarge, MemoryError, or why the back end could not read a chunk. It stops no other artifact.
+    In place of buffers an exception: CorruptArtifact (a chunk is missing, or not what the manifest names), FormatError
+    (a chunk is of a newer format), ArtifactTooLarge, MemoryError, or why the back end could not read a chunk. It stops
+    no other artifact.
 
     Args:
         artifacts: Refs, and what read_manifests() has found. They are drawn as there is room, while others are on the

@@ -48,11 +48,12 @@ class Incoming:
         """Where its object of `size` bytes goes; asked again when another object of other bytes has replaced that one.
 
         Raises:
-            FormatError: No chunk of this length has so many.
+            FormatError: That of a chunk of this length has fewer, or more.
         """
         length = size - frame.SIZE
         if not 0 < length <= self.chunk.length:
-            raise _broken(f"its object has {size} bytes; the most is {frame.SIZE + self.chunk.length}")
+            least, most = frame.SIZE + 1, frame.SIZE + self.chunk.length
+            raise _broken(f"its object has {size} bytes; that of a chunk of {self.chunk.length} has {least} to {most}")
         if length == self.chunk.length:  # it is not compressed, or it would be shorter
             self.reserved, self._body = 0, None
             return self._header, self._places[0]
