@@ -25,7 +25,7 @@ from fastdatastore.engine.client import Client
 from fastdatastore.engine.get import GetJob
 from fastdatastore.engine.head import HeadJob
 from fastdatastore.engine.listing import ListJob
-from fastdatastore.engine.put import PutJob
+from fastdatastore.engine.put import Condition, PutJob
 from fastdatastore.engine.ranges import ByteRange
 from tests.support.clients import FixedCredentials, client_at
 from tests.support.scripted_server import Received, Reply, Script, ScriptedServer, StoredObject, error_reply, in_turn
@@ -361,6 +361,23 @@ def test_all_requests_that_went_to_the_wrong_region_go_to_the_right_one(moved: R
         assert [job.attempts for job in jobs] == [2] * 4
         assert client.run_one(client.put("bucket", "later", b"x")).attempts == 1
         assert len(server.requests) == 9
+
+
+@pytest.mark.fault(28)
+@pytest.mark.parametrize("content", [b"small", LARGE], ids=["small", "large"])
+def test_a_conditional_write_finds_its_region_by_a_HEAD_whose_refusal_is_empty(content: bytes) -> None:
+    uploads = Uploads()
+    elsewhere = {"x-amz-bucket-region": "eu-west-7"}
+
+    def script(received: Received) -> Reply:
+        if received.method == "HEAD":
+            return Reply(404) if _region_of(received) == "eu-west-7" else Reply(400, headers=elsewhere)
+        return uploads(received)
+
+    with ScriptedServer(script) as server:
+        client = client_at(server.url)
+        client.run_one(client.put("bucket", "key", content, condition=Condition()))
+        assert [r.method for r in server.requests].count("HEAD") == 2
 
 
 @pytest.mark.fault(28)
@@ -892,6 +909,27 @@ def test_temporary_credentials_that_have_ended_are_renewed_whatever_the_server_c
         client = client_at(server.url, provider)
         assert bytes(client.run_one(client.get("bucket", "key")).content) == b"x"
         assert provider.renewals == 1
+
+
+@pytest.mark.fault(32)
+@pytest.mark.parametrize("content", [b"small", LARGE], ids=["small", "large"])
+def test_a_conditional_write_renews_a_token_that_HEAD_does_not_name(content: bytes) -> None:
+    provider, uploads = Renewable(), Uploads()
+    wants_new = _wants_new(lambda r: Reply(404) if r.method == "HEAD" else uploads(r))
+    # The token ends when the parts are stored: it is the look before Complete that is refused.
+    stores = {"uploads", "partNumber"}
+    with ScriptedServer(lambda r: uploads(r) if stores & set(r.query) else wants_new(r)) as server:
+        client = client_at(server.url, provider, attempts=1)
+        client.run_one(client.put("bucket", "key", content, condition=Condition()))
+        assert provider.renewals == 1
+
+
+def test_a_token_that_HEAD_does_not_name_and_that_cannot_be_renewed_is_said_to_be_the_likely_cause() -> None:
+    with ScriptedServer(in_turn(Reply(400))) as server:
+        client = client_at(server.url, Renewable(newer=False))
+        with pytest.raises(errors.InvalidRequest, match="session token has expired"):
+            client.run_one(client.put("bucket", "key", b"x", condition=Condition()))
+        assert len(server.requests) == 1
 
 
 def test_a_token_that_cannot_be_renewed_is_an_error_at_once() -> None:

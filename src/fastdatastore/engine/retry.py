@@ -215,6 +215,8 @@ def _judge_refusal(request: Request, report: Report) -> Verdict:
         return Verdict(Kind.RETRY, error(_BY_CODE.get(code, errors.ServerError)))
     if status // 100 == 3 or code == "AuthorizationHeaderMalformed":
         return _judge_redirect(request, report)
+    if status == 400 and request.method == "HEAD" and not code:
+        return _judge_bare(request, report)
     return Verdict(Kind.FATAL, error())
 
 
@@ -224,6 +226,18 @@ def _judge_redirect(request: Request, report: Report) -> Verdict:
     where = region or report.headers.get("location", "")
     moved.hint = f"the bucket lives elsewhere ({where}): set AWS_REGION or the endpoint to that"
     return Verdict(Kind.MEND if region else Kind.FATAL, moved, mend=Mend.REGION, region=region)
+
+
+def _judge_bare(request: Request, report: Report) -> Verdict:
+    """A 400 to HEAD, which has no body to say why: the token has expired, or the bucket lives in another region."""
+    terms = request.terms
+    if terms is not None and report.headers.get("x-amz-bucket-region", terms.region) != terms.region:
+        return _judge_redirect(request, report)
+    refused = refusal(request, report)
+    if terms is None or not terms.credentials.session_token:
+        return Verdict(Kind.FATAL, refused)
+    refused.hint = "most likely the session token has expired: get new credentials"
+    return Verdict(Kind.MEND, refused, mend=Mend.CREDENTIALS)
 
 
 def delay(attempts: int, throttled: bool) -> float:
