@@ -48,6 +48,7 @@ def _error(code: str) -> bytes:
         (404, "NoSuchKey", Kind.FATAL, errors.NotFound),
         (404, "NoSuchBucket", Kind.FATAL, errors.BucketNotFound),
         (404, "", Kind.FATAL, errors.NotFound),
+        (409, "ConditionalRequestConflict", Kind.RETRY, errors.Modified),
         (412, "PreconditionFailed", Kind.FATAL, errors.Modified),
         (416, "InvalidRange", Kind.FATAL, errors.InvalidRange),
         (400, "KeyTooLongError", Kind.FATAL, errors.InvalidRequest),

@@ -60,7 +60,10 @@ _ANSWER = Verdict(Kind.ANSWER)
 _THROTTLE_CODES = {"SlowDown", "Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequests"}
 # What arrived is not what was sent: S3 and most say BadDigest; Ceph and MinIO have names of their own for it.
 _DAMAGED_CODES = {"BadDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch"}
-_RETRY_CODES = {"RequestTimeout", "InternalError", "ServiceUnavailable", "OperationAborted"} | _DAMAGED_CODES
+# Another write or delete of the key is under way, or an earlier attempt of this one; the next reply tells whether the
+# condition holds. "On a 409 failure you should retry the upload": PutObject, Amazon S3 API reference.
+CONFLICT = "ConditionalRequestConflict"
+_RETRY_CODES = {"RequestTimeout", "InternalError", "ServiceUnavailable", "OperationAborted", CONFLICT} | _DAMAGED_CODES
 # MinIO says InvalidTokenId.
 _EXPIRED_CODES = {"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "InvalidToken", "InvalidTokenId"}
 
@@ -76,7 +79,7 @@ _BY_CODE: dict[str, type[errors.S3Error]] = {
     "RequestTimeTooSkewed": errors.BadCredentials,
     "InvalidRange": errors.InvalidRange,
     "PreconditionFailed": errors.Modified,
-    "ConditionalRequestConflict": errors.Modified,
+    CONFLICT: errors.Modified,
     **dict.fromkeys(_DAMAGED_CODES, errors.IntegrityError),
 }
 _BY_STATUS: dict[int, type[errors.S3Error]] = {
