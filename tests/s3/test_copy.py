@@ -14,7 +14,8 @@ from fastdatastore import S3, AsyncS3
 from fastdatastore.auth.credentials import CredentialProvider, Credentials
 from fastdatastore.config import MIB
 from fastdatastore.engine.client import Client
-from fastdatastore.engine.copy import CopyJob, copy_source, multipart_etag
+from fastdatastore.engine.copy import CopyJob, copy_source
+from fastdatastore.engine.integrity import multipart_etag
 from fastdatastore.engine.request import Pairs
 from fastdatastore.engine.uploads import ListUploadsJob
 from fastdatastore.errors import (

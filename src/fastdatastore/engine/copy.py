@@ -6,8 +6,7 @@ fails; its checksum is what the copy's must be.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 from xml.etree.ElementTree import Element
@@ -320,7 +319,8 @@ class CopyJob(Job):
     def _looked(self, report: Report) -> None:
         assert self._vanishing is not None
         etag = report.headers.get("etag", "")
-        if report.status // 100 != 2 or etag.strip('"') != multipart_etag(self._parts[n] for n in sorted(self._parts)):
+        parts = [self._parts[number] for number in sorted(self._parts)]
+        if report.status // 100 != 2 or not integrity.is_etag_of(etag, parts):
             raise self._vanishing
         self._upload_id = ""
         self.version_id = report.headers.get("x-amz-version-id", "")
@@ -340,16 +340,6 @@ def copy_source(bucket: str, key: str, version_id: str) -> str:
     between = "/object/" if bucket.startswith("arn:") else "/"
     version = f"?versionId={quote(version_id, safe='')}" if version_id else ""
     return quote(f"{bucket}{between}{key}", safe="/") + version
-
-
-def multipart_etag(etags: Iterable[str]) -> str:
-    """What S3 makes of the ETags of the parts, where these are MD5 digests; "" where they are not."""
-    plain = [etag.strip('"') for etag in etags]
-    try:
-        digest = hashlib.md5(b"".join(map(bytes.fromhex, plain)), usedforsecurity=False).hexdigest()
-    except ValueError:
-        return ""
-    return f"{digest}-{len(plain)}"
 
 
 def _carried(found: Mapping[str, str], new_metadata: bool) -> dict[str, str]:
