@@ -174,8 +174,11 @@ def test_customer_keys_hold_for_source_and_target(s3_server_tls: RunningServer, 
         if s3_server_tls.name != "seaweedfs":  # which has not implemented it for parts
             _copy_in_parts(s3._client, bucket, "source", "parts")
             assert s3.get("parts").blob == LARGE
-    with S3(str(tmp_path), s3root=f"s3://{bucket}", client=client) as keyless, pytest.raises(S3Error):
-        keyless.get("target")
+    with S3(str(tmp_path), s3root=f"s3://{bucket}", client=client) as keyless:
+        with pytest.raises(S3Error):
+            keyless.get("target")
+        with pytest.raises(S3Error):
+            keyless.copy("source", "keyless", content_type="text/new")
 
 
 def test_AsyncS3_copies_the_same(s3: S3, client: Client, bucket: str, tmp_path: Path) -> None:
