@@ -25,13 +25,14 @@ from fastdatastore.engine.client import Client
 from fastdatastore.engine.get import GetJob
 from fastdatastore.engine.head import HeadJob
 from fastdatastore.engine.listing import ListJob
-from fastdatastore.engine.put import PutJob
+from fastdatastore.engine.put import Condition, PutJob, PutStreamJob
 from fastdatastore.engine.ranges import ByteRange
 from tests.support.clients import FixedCredentials, client_at
 from tests.support.scripted_server import Received, Reply, Script, ScriptedServer, StoredObject, error_reply, in_turn
 
 LARGE = random.Random(5).randbytes(12 * MIB + 7)
 PART = 5 * MIB
+CONFLICT = error_reply(409, "ConditionalRequestConflict")
 STORED = Reply(200, headers={"etag": '"e"'})  # to a PUT
 
 
@@ -361,6 +362,23 @@ def test_all_requests_that_went_to_the_wrong_region_go_to_the_right_one(moved: R
         assert [job.attempts for job in jobs] == [2] * 4
         assert client.run_one(client.put("bucket", "later", b"x")).attempts == 1
         assert len(server.requests) == 9
+
+
+@pytest.mark.fault(28)
+@pytest.mark.parametrize("content", [b"small", LARGE], ids=["small", "large"])
+def test_a_conditional_write_finds_its_region_by_a_HEAD_whose_refusal_is_empty(content: bytes) -> None:
+    uploads = Uploads()
+    elsewhere = {"x-amz-bucket-region": "eu-west-7"}
+
+    def script(received: Received) -> Reply:
+        if received.method == "HEAD":
+            return Reply(404) if _region_of(received) == "eu-west-7" else Reply(400, headers=elsewhere)
+        return uploads(received)
+
+    with ScriptedServer(script) as server:
+        client = client_at(server.url)
+        client.run_one(client.put("bucket", "key", content, condition=Condition()))
+        assert [r.method for r in server.requests].count("HEAD") == 2
 
 
 @pytest.mark.fault(28)
@@ -694,6 +712,108 @@ def test_a_complete_whose_reply_was_lost_fails_if_the_object_is_another(there: d
         put(server.url, LARGE)
 
 
+# What a server without checksums has of the parts.
+PART_ETAGS = [f'"{n:032x}"' for n in (1, 2, 3)]
+NO_SUCH_UPLOAD = error_reply(404, "NoSuchUpload")
+
+
+class Conditional:
+    """A server without checksums, and what it says to each HEAD and each Complete in turn.
+
+    A HEAD's reply with the status 200 is of an object that an upload has left, with its metadata.
+    """
+
+    def __init__(self, looks: list[Reply], completes: list[Reply]) -> None:
+        self.uploads = Uploads()
+        self.uploads.faults["complete"] = completes
+        self._looks = looks
+        self._metadata: dict[str, str] = {}
+
+    def __call__(self, received: Received) -> Reply:
+        if received.method == "HEAD":
+            look = self._looks.pop(0)
+            return replace(look, headers=self._metadata | look.headers)
+        if "uploads" in received.query:
+            self._metadata = {k: v for k, v in received.headers.items() if k.startswith("x-amz-meta-")}
+        reply = self.uploads(received)
+        if "partNumber" in received.query and reply.status == 200:
+            return replace(reply, headers={"etag": PART_ETAGS[int(received.query["partNumber"]) - 1]})
+        return replace(reply, headers={k: v for k, v in reply.headers.items() if "checksum" not in k})
+
+
+def put_stream(script: Script, condition: Condition | None) -> PutStreamJob:
+    with ScriptedServer(script) as server:
+        client = client_at(server.url)
+        return client.run_one(client.put_stream("bucket", "key", iter([LARGE]), condition=condition))
+
+
+def there(etag: str, **headers: str) -> Reply:
+    return Reply(200, b"", {"content-length": str(len(LARGE)), "etag": etag} | headers)
+
+
+ANOTHERS = {"x-amz-meta-fds-write": "another"}
+
+
+@pytest.mark.fault(47)
+@pytest.mark.parametrize("code", ["NoSuchUpload", "NoSuchKey"])
+def test_a_stream_whose_complete_had_its_reply_lost_is_known_by_its_mark(code: str) -> None:
+    server = Conditional([Reply(404), there('"x-3"')], [Reply(reset=True), error_reply(404, code)])
+    assert put_stream(server, Condition()).etag == '"x-3"'
+    assert server.uploads.calls["abort"] == 0
+
+
+@pytest.mark.fault(47)
+def test_a_stream_whose_complete_had_its_reply_lost_is_known_by_the_etag_of_its_parts() -> None:
+    whole = f'"{integrity.multipart_etag(PART_ETAGS)}"'
+    assert put_stream(Conditional([there(whole)], [Reply(reset=True), NO_SUCH_UPLOAD]), None).etag == whole
+    for found in (there('"another-3"'), replace(there(whole), headers={"etag": whole, "content-length": "5"})):
+        with pytest.raises(errors.InvalidRequest, match="NoSuchUpload"):
+            put_stream(Conditional([found], [Reply(reset=True), NO_SUCH_UPLOAD]), None)
+
+
+@pytest.mark.fault(47)
+@pytest.mark.fault(52)
+@pytest.mark.parametrize(
+    ("first", "error"), [(Reply(reset=True), errors.InvalidRequest), (CONFLICT, errors.Modified)], ids=["lost", "409"]
+)
+def test_the_same_bytes_of_another_writer_are_not_taken_for_ours(first: Reply, error: type[errors.S3Error]) -> None:
+    same = there(f'"{integrity.multipart_etag(PART_ETAGS)}"', **ANOTHERS, **checksum(LARGE))
+    with pytest.raises(error):
+        put_stream(Conditional([Reply(404), same], [first, NO_SUCH_UPLOAD]), Condition())
+
+
+@pytest.mark.fault(52)
+@pytest.mark.parametrize(
+    ("found", "error"),
+    [
+        (Reply(404), errors.Modified),
+        (Reply(403), errors.Modified),  # of who may not list, for what is not there
+        (there('"new"', **ANOTHERS), errors.Modified),
+        (there('"old"', **ANOTHERS), errors.NotFound),  # it is the upload that Ceph means
+    ],
+    ids=["gone", "perhaps gone", "another", "as it was"],
+)
+def test_an_object_that_is_deleted_before_complete_overwrites_it_is_a_condition_that_does_not_hold(
+    found: Reply, error: type[errors.S3Error]
+) -> None:
+    server = Conditional([there('"old"', **ANOTHERS), found], [error_reply(404, "NoSuchKey")])
+    with pytest.raises(error, match="CompleteMultipartUpload"):
+        put_stream(server, Condition('"old"'))
+    assert server.uploads.calls["complete"] == 1
+    assert server.uploads.calls["abort"] == 1
+
+
+@pytest.mark.fault(52)
+@pytest.mark.parametrize(
+    ("found", "error"), [(Reply(404), errors.NotFound), (there('"new"', **ANOTHERS), errors.Modified)]
+)
+def test_an_upload_that_Ceph_has_lost_is_no_condition_that_does_not_hold(
+    found: Reply, error: type[errors.S3Error]
+) -> None:
+    with pytest.raises(error, match="CompleteMultipartUpload"):
+        put_stream(Conditional([Reply(404), found], [error_reply(404, "NoSuchKey")]), Condition())
+
+
 @dataclass
 class SettledLate:
     """Of part 2 another attempt has come to rest after the one that was answered, so that its ETag is another one."""
@@ -892,6 +1012,27 @@ def test_temporary_credentials_that_have_ended_are_renewed_whatever_the_server_c
         client = client_at(server.url, provider)
         assert bytes(client.run_one(client.get("bucket", "key")).content) == b"x"
         assert provider.renewals == 1
+
+
+@pytest.mark.fault(32)
+@pytest.mark.parametrize("content", [b"small", LARGE], ids=["small", "large"])
+def test_a_conditional_write_renews_a_token_that_HEAD_does_not_name(content: bytes) -> None:
+    provider, uploads = Renewable(), Uploads()
+    wants_new = _wants_new(lambda r: Reply(404) if r.method == "HEAD" else uploads(r))
+    # The token ends when the parts are stored: it is the look before Complete that is refused.
+    stores = {"uploads", "partNumber"}
+    with ScriptedServer(lambda r: uploads(r) if stores & set(r.query) else wants_new(r)) as server:
+        client = client_at(server.url, provider, attempts=1)
+        client.run_one(client.put("bucket", "key", content, condition=Condition()))
+        assert provider.renewals == 1
+
+
+def test_a_token_that_HEAD_does_not_name_and_that_cannot_be_renewed_is_said_to_be_the_likely_cause() -> None:
+    with ScriptedServer(in_turn(Reply(400))) as server:
+        client = client_at(server.url, Renewable(newer=False))
+        with pytest.raises(errors.InvalidRequest, match="session token has expired"):
+            client.run_one(client.put("bucket", "key", b"x", condition=Condition()))
+        assert len(server.requests) == 1
 
 
 def test_a_token_that_cannot_be_renewed_is_an_error_at_once() -> None:

@@ -8,22 +8,26 @@ from hypothesis import strategies as st
 
 from fastdatastore import _native, errors
 from fastdatastore._native import Report
+from fastdatastore.auth.credentials import Credentials
 from fastdatastore.engine import retry
 from fastdatastore.engine.delete import DeleteJob
-from fastdatastore.engine.request import Request
-from fastdatastore.engine.retry import Kind
+from fastdatastore.engine.request import Request, Terms
+from fastdatastore.engine.retry import Kind, Mend
 
 
-def _request(attempts: int = 1, expected: tuple[int, ...] = ()) -> Request:
-    request = Request(DeleteJob("bucket", "key"), "GetObject", "GET", "bucket", "key", expected=expected)
+def _request(attempts: int = 1, expected: tuple[int, ...] = (), method: str = "GET") -> Request:
+    request = Request(DeleteJob("bucket", "key"), "GetObject", method, "bucket", "key", expected=expected)
     request.attempts = attempts
     return request
 
 
-def _report(status: int = 0, content: bytes = b"", outcome: int = _native.DONE, reused: bool = False) -> Report:
+def _report(
+    status: int = 0, content: bytes = b"", outcome: int = _native.DONE, reused: bool = False, region: str = ""
+) -> Report:
+    headers = {"x-amz-request-id": "head"} | ({"x-amz-bucket-region": region} if region else {})
     return Report(
         (
-            *(None, False, outcome, status, {"x-amz-request-id": "head"}, len(content), content, 0, 0, 0, reused),
+            *(None, False, outcome, status, headers, len(content), content, 0, 0, 0, reused),
             *(0.0, 0.0, 0.0, "127.0.0.1:1", "why it failed"),
         )
     )
@@ -44,6 +48,7 @@ def _error(code: str) -> bytes:
         (404, "NoSuchKey", Kind.FATAL, errors.NotFound),
         (404, "NoSuchBucket", Kind.FATAL, errors.BucketNotFound),
         (404, "", Kind.FATAL, errors.NotFound),
+        (409, "ConditionalRequestConflict", Kind.RETRY, errors.Modified),
         (412, "PreconditionFailed", Kind.FATAL, errors.Modified),
         (416, "InvalidRange", Kind.FATAL, errors.InvalidRange),
         (400, "KeyTooLongError", Kind.FATAL, errors.InvalidRequest),
@@ -67,6 +72,32 @@ def test_a_refusal_has_its_own_error(status: int, code: str, kind: Kind, error: 
     assert verdict.throttled == (error is errors.Throttled)
     assert str(verdict.error).startswith("GetObject s3://bucket/key: ")
     assert "What to do: " in str(verdict.error)
+
+
+@pytest.mark.fault(28)
+@pytest.mark.fault(32)
+@pytest.mark.parametrize(
+    ("token", "region", "mend"),
+    [
+        ("", "", None),
+        ("", "us-east-1", None),
+        ("", "eu-west-7", Mend.REGION),
+        ("token", "", Mend.CREDENTIALS),
+        ("token", "us-east-1", Mend.CREDENTIALS),
+        ("token", "eu-west-7", Mend.REGION),
+    ],
+)
+def test_a_400_to_HEAD_is_put_right_by_what_it_lets_on(token: str, region: str, mend: Mend | None) -> None:
+    credentials = Credentials("KEY", "secret", token)
+    report = _report(400, region=region)
+    for method in ("HEAD", "GET"):
+        request = _request(method=method)
+        request.terms = Terms(credentials, "us-east-1", 0, True, "host", "/", "")
+        verdict = retry.judge(request, report)
+        assert verdict.mend is (mend if method == "HEAD" else None)
+        assert verdict.kind is (Kind.MEND if verdict.mend else Kind.FATAL)
+        assert type(verdict.error) is errors.InvalidRequest
+        assert verdict.region == (region if verdict.mend is Mend.REGION else "")
 
 
 @pytest.mark.fault(20)

@@ -11,9 +11,12 @@ from typing import Any
 import pytest
 
 from fastdatastore import S3, AsyncS3
+from fastdatastore.auth.credentials import CredentialProvider, Credentials
 from fastdatastore.config import MIB
 from fastdatastore.engine.client import Client
-from fastdatastore.engine.copy import CopyJob, copy_source, multipart_etag
+from fastdatastore.engine.copy import CopyJob, copy_source
+from fastdatastore.engine.integrity import multipart_etag
+from fastdatastore.engine.request import Pairs
 from fastdatastore.engine.uploads import ListUploadsJob
 from fastdatastore.errors import (
     AccessDenied,
@@ -21,6 +24,7 @@ from fastdatastore.errors import (
     ConfigurationError,
     IntegrityError,
     InvalidKey,
+    InvalidRequest,
     Modified,
     NotFound,
     S3Error,
@@ -170,8 +174,11 @@ def test_customer_keys_hold_for_source_and_target(s3_server_tls: RunningServer, 
         if s3_server_tls.name != "seaweedfs":  # which has not implemented it for parts
             _copy_in_parts(s3._client, bucket, "source", "parts")
             assert s3.get("parts").blob == LARGE
-    with S3(str(tmp_path), s3root=f"s3://{bucket}", client=client) as keyless, pytest.raises(S3Error):
-        keyless.get("target")
+    with S3(str(tmp_path), s3root=f"s3://{bucket}", client=client) as keyless:
+        with pytest.raises(S3Error):
+            keyless.get("target")
+        with pytest.raises(S3Error):
+            keyless.copy("source", "keyless", content_type="text/new")
 
 
 def test_AsyncS3_copies_the_same(s3: S3, client: Client, bucket: str, tmp_path: Path) -> None:
@@ -259,10 +266,18 @@ def _store(faults: Callable[[Received, int], Reply | None] = lambda received, nt
     return script
 
 
-def _run(script: Script, most_at_once: int = 5 * MIB, attempts: int = 3) -> tuple[CopyJob, list[Received]]:
-    job = CopyJob(("other", "source", ""), "bucket", "target", most_at_once=most_at_once, part_size=4 * MIB)
+def _run(
+    script: Script,
+    most_at_once: int = 5 * MIB,
+    attempts: int = 3,
+    described: Pairs = (),
+    provider: CredentialProvider | None = None,
+) -> tuple[CopyJob, list[Received]]:
+    job = CopyJob(
+        ("other", "source", ""), "bucket", "target", described=described, most_at_once=most_at_once, part_size=4 * MIB
+    )
     with ScriptedServer(script) as server:
-        client_at(server.url, attempts=attempts).run_one(job)
+        client_at(server.url, provider, attempts=attempts).run_one(job)
     return job, server.requests
 
 
@@ -369,3 +384,83 @@ def test_where_HEAD_is_refused_the_copy_says_why_or_goes_well() -> None:
     assert "x-amz-copy-source-if-match" not in requests[-1].headers
     with pytest.raises(AccessDenied, match="CopyObject s3://bucket/target"):
         _run(lambda received: Reply(403) if received.method == "HEAD" else error_reply(403, "AccessDenied"))
+
+
+class _Renewed(CredentialProvider):
+    """Gives credentials that have ended until it is asked for newer ones."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._current = Credentials("OLDKEY", "secret", "old")
+
+    def snapshot(self) -> Credentials:
+        return self._current
+
+    def renew(self, rejected: Credentials) -> Credentials:
+        self._current = Credentials("NEWKEY", "secret", "new")
+        return self._current
+
+
+def _expired(received: Received, nth: int) -> Reply | None:
+    if received.headers.get("x-amz-security-token") == "new":
+        return Reply(206, b"x") if "range" in received.headers else None
+    return error_reply(400, "ExpiredToken")  # HEAD has it without the code
+
+
+def _elsewhere(received: Received, nth: int) -> Reply | None:
+    if not received.path.startswith("/other") or "/eu-west-7/" in received.headers["authorization"]:
+        # The source is empty: there is no first byte.
+        return error_reply(416, "InvalidRange") if "range" in received.headers else None
+    return Reply(400, b"<Error><Code>AuthorizationHeaderMalformed</Code><Region>eu-west-7</Region></Error>")
+
+
+@pytest.mark.fault(28)
+@pytest.mark.fault(32)
+@pytest.mark.parametrize("refuse", [_expired, _elsewhere], ids=["expired token", "another region"])
+@pytest.mark.parametrize("most_at_once", [5 * MIB, 50 * MIB], ids=["in parts", "at once"])
+def test_a_HEAD_whose_refusal_can_be_put_right_loses_nothing(
+    refuse: Callable[[Received, int], Reply | None], most_at_once: int
+) -> None:
+    described = (("content-type", "text/new"),)
+    job, requests = _run(_store(refuse), most_at_once, described=described, provider=_Renewed())
+    assert job.size == SIZE
+    (begun,) = (
+        r.headers
+        for r in requests
+        if r.path.endswith("target") and ("uploads" in r.query if most_at_once < SIZE else r.method == "PUT")
+    )
+    assert (begun["content-type"], begun["x-amz-meta-a"]) == ("text/new", "b")
+    copied = [r.headers for r in requests if "x-amz-copy-source" in r.headers]
+    assert {headers["x-amz-copy-source-if-match"] for headers in copied} == {ETAG}
+
+
+@pytest.mark.parametrize(
+    ("get", "error"),
+    [
+        (Reply(206, b"x"), S3Error),
+        (error_reply(403, "AccessDenied"), AccessDenied),
+        (error_reply(404, "NoSuchKey"), NotFound),
+        (error_reply(400, "InvalidRequest", "The correct parameters must be provided"), InvalidRequest),
+    ],
+    ids=["HEAD alone", "not to be read", "missing", "of a customer's key"],
+)
+@pytest.mark.parametrize("head", [400, 403, 405])
+def test_what_describes_a_source_that_may_not_be_looked_at_is_not_lost(
+    head: int, get: Reply, error: type[S3Error]
+) -> None:
+    refuse = lambda received, nth: {"HEAD": Reply(head), "GET": get}.get(received.method)  # noqa: E731
+    methods: list[str] = []
+
+    def script(received: Received) -> Reply:
+        methods.append(received.method)
+        return _store(refuse)(received)
+
+    with pytest.raises(error, match="s3://other/source"):
+        _run(script, described=(("content-type", "text/new"),))
+    assert "PUT" not in methods
+
+
+def test_a_source_with_a_customers_key_that_is_not_given_is_an_error_that_says_so() -> None:
+    wanted = error_reply(400, "InvalidRequest", "The object was stored using a form of Server Side Encryption.")
+    with pytest.raises(InvalidRequest, match="form of Server Side Encryption"):
+        _run(lambda received: wanted)

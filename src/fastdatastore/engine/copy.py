@@ -6,8 +6,7 @@ fails; its checksum is what the copy's must be.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 from xml.etree.ElementTree import Element
@@ -96,6 +95,7 @@ class CopyJob(Job):
         self._parts: dict[int, str] = {}  # number → ETag
         self._part_count = 0
         self._vanishing: errors.FastDatastoreError | None = None  # what Complete was told before we looked
+        self._asked_why = False  # HEAD was refused
         self._todo = [self._head()]  # last first
 
     def next_request(self) -> Request | None:
@@ -105,7 +105,6 @@ class CopyJob(Job):
 
     def _head(self) -> Request:
         bucket, key, version_id = self._source
-        # A refusal of HEAD has no body; the copy itself is then told what is wrong, or goes well without.
         return Request(
             self,
             "HeadObject",
@@ -117,9 +116,24 @@ class CopyJob(Job):
             expected=(400, 401, 403, 404, 405),
         )
 
+    def _ask_why(self) -> Request:
+        """A refusal of HEAD has no body, and so no code; this one has: what can be put right is, by the driver."""
+        bucket, key, version_id = self._source
+        return Request(
+            self,
+            "GetObject",
+            "GET",
+            bucket,
+            key,
+            query=version_query(version_id),
+            headers=(("range", "bytes=0-0"),),
+            expected=(404, 405, 416),
+            expected_codes=("AccessDenied",),
+        )
+
     def _copy(self) -> Request:
         headers = self._headers + self._of_source
-        if self._described or self._new_metadata:
+        if self._replaces:
             headers += (("x-amz-metadata-directive", "REPLACE"), *self._description())
         return Request(
             self, "CopyObject", "PUT", self.bucket, self.key, headers=headers, patience=PATIENCE, expected=(404,)
@@ -182,6 +196,11 @@ class CopyJob(Job):
         )
 
     @property
+    def _replaces(self) -> bool:
+        """Some of what describes the source: then the rest must be given anew, too."""
+        return bool(self._described) or self._new_metadata
+
+    @property
     def _of_source(self) -> Pairs:
         headers: Pairs = (("x-amz-copy-source", copy_source(*self._source)),)
         if etag := self._found.get("etag"):
@@ -199,7 +218,11 @@ class CopyJob(Job):
             case "HeadObject" if self._vanishing:
                 self._looked(report)
             case "HeadObject":
-                self._learn(report)
+                self._learn(request, report)
+            case "GetObject" if report.status // 100 == 2 or report.status == 416:  # 416: it is empty
+                self._todo.append(self._head())
+            case "GetObject":
+                self._copy_unseen(request, report)
             case "GetObjectTagging":
                 self._tags = _tags_of(request, report) if report.status == 200 else ""
                 self._todo.append(self._create())
@@ -215,11 +238,29 @@ class CopyJob(Job):
             case _:
                 self._copied(request, report)
 
-    def _learn(self, report: Report) -> None:
-        if report.status // 100 == 2:
-            self._found = report.headers
-            self.size = report.content_length or 0
+    def _learn(self, request: Request, report: Report) -> None:
+        if report.status // 100 != 2:
+            if self._asked_why:
+                self._copy_unseen(request, report)
+            else:
+                self._asked_why = True
+                self._todo.append(self._ask_why())
+            return
+        self._found = report.headers
+        self.size = report.content_length or 0
         self._todo.append(self._tagging() if self.size > self._most_at_once else self._copy())
+
+    def _copy_unseen(self, request: Request, report: Report) -> None:
+        """The source may not be looked at: the copy itself is told what is wrong, or goes well without.
+
+        Raises:
+            S3Error: Some of what describes the source was to be kept.
+        """
+        if self._replaces:
+            error = refusal(request, report)
+            error.reason += f" (s3://{self.bucket}/{self.key} was to keep some of what describes it)"
+            raise error
+        self._todo.append(self._copy())
 
     def _created(self, request: Request, report: Report) -> None:
         self._upload_id = xml.field_of(report.content, "UploadId")
@@ -278,7 +319,8 @@ class CopyJob(Job):
     def _looked(self, report: Report) -> None:
         assert self._vanishing is not None
         etag = report.headers.get("etag", "")
-        if report.status // 100 != 2 or etag.strip('"') != multipart_etag(self._parts[n] for n in sorted(self._parts)):
+        parts = [self._parts[number] for number in sorted(self._parts)]
+        if report.status // 100 != 2 or not integrity.is_etag_of(etag, parts):
             raise self._vanishing
         self._upload_id = ""
         self.version_id = report.headers.get("x-amz-version-id", "")
@@ -298,16 +340,6 @@ def copy_source(bucket: str, key: str, version_id: str) -> str:
     between = "/object/" if bucket.startswith("arn:") else "/"
     version = f"?versionId={quote(version_id, safe='')}" if version_id else ""
     return quote(f"{bucket}{between}{key}", safe="/") + version
-
-
-def multipart_etag(etags: Iterable[str]) -> str:
-    """What S3 makes of the ETags of the parts, where these are MD5 digests; "" where they are not."""
-    plain = [etag.strip('"') for etag in etags]
-    try:
-        digest = hashlib.md5(b"".join(map(bytes.fromhex, plain)), usedforsecurity=False).hexdigest()
-    except ValueError:
-        return ""
-    return f"{digest}-{len(plain)}"
 
 
 def _carried(found: Mapping[str, str], new_metadata: bool) -> dict[str, str]:

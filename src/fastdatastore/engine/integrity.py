@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from fastdatastore.engine.planes.local import local as _native
@@ -93,3 +94,19 @@ def combine(algorithm: str, pieces: list[tuple[int, int, int]]) -> int:
     for _, length, crc in sorted(pieces):
         whole = _native.crc_combine(number, whole, crc, length)
     return whole
+
+
+def multipart_etag(etags: Iterable[str]) -> str:
+    """What S3 makes of the ETags of the parts, where these are MD5 digests; "" where they are not."""
+    plain = [etag.strip('"') for etag in etags]
+    try:
+        digest = hashlib.md5(b"".join(map(bytes.fromhex, plain)), usedforsecurity=False).hexdigest()
+    except ValueError:
+        return ""
+    return f"{digest}-{len(plain)}"
+
+
+def is_etag_of(etag: str, parts: Iterable[str]) -> bool:
+    """Whether this ETag shows that an object is what parts with these ETags make."""
+    expected = multipart_etag(parts)
+    return bool(expected) and etag.strip('"') == expected

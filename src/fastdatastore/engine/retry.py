@@ -60,7 +60,10 @@ _ANSWER = Verdict(Kind.ANSWER)
 _THROTTLE_CODES = {"SlowDown", "Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequests"}
 # What arrived is not what was sent: S3 and most say BadDigest; Ceph and MinIO have names of their own for it.
 _DAMAGED_CODES = {"BadDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch"}
-_RETRY_CODES = {"RequestTimeout", "InternalError", "ServiceUnavailable", "OperationAborted"} | _DAMAGED_CODES
+# Another write or delete of the key is under way, or an earlier attempt of this one; the next reply tells whether the
+# condition holds. "On a 409 failure you should retry the upload": PutObject, Amazon S3 API reference.
+CONFLICT = "ConditionalRequestConflict"
+_RETRY_CODES = {"RequestTimeout", "InternalError", "ServiceUnavailable", "OperationAborted", CONFLICT} | _DAMAGED_CODES
 # MinIO says InvalidTokenId.
 _EXPIRED_CODES = {"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "InvalidToken", "InvalidTokenId"}
 
@@ -76,7 +79,7 @@ _BY_CODE: dict[str, type[errors.S3Error]] = {
     "RequestTimeTooSkewed": errors.BadCredentials,
     "InvalidRange": errors.InvalidRange,
     "PreconditionFailed": errors.Modified,
-    "ConditionalRequestConflict": errors.Modified,
+    CONFLICT: errors.Modified,
     **dict.fromkeys(_DAMAGED_CODES, errors.IntegrityError),
 }
 _BY_STATUS: dict[int, type[errors.S3Error]] = {
@@ -215,6 +218,8 @@ def _judge_refusal(request: Request, report: Report) -> Verdict:
         return Verdict(Kind.RETRY, error(_BY_CODE.get(code, errors.ServerError)))
     if status // 100 == 3 or code == "AuthorizationHeaderMalformed":
         return _judge_redirect(request, report)
+    if status == 400 and request.method == "HEAD" and not code:
+        return _judge_bare(request, report)
     return Verdict(Kind.FATAL, error())
 
 
@@ -224,6 +229,18 @@ def _judge_redirect(request: Request, report: Report) -> Verdict:
     where = region or report.headers.get("location", "")
     moved.hint = f"the bucket lives elsewhere ({where}): set AWS_REGION or the endpoint to that"
     return Verdict(Kind.MEND if region else Kind.FATAL, moved, mend=Mend.REGION, region=region)
+
+
+def _judge_bare(request: Request, report: Report) -> Verdict:
+    """A 400 to HEAD, which has no body to say why: the token has expired, or the bucket lives in another region."""
+    terms = request.terms
+    if terms is not None and report.headers.get("x-amz-bucket-region", terms.region) != terms.region:
+        return _judge_redirect(request, report)
+    refused = refusal(request, report)
+    if terms is None or not terms.credentials.session_token:
+        return Verdict(Kind.FATAL, refused)
+    refused.hint = "most likely the session token has expired: get new credentials"
+    return Verdict(Kind.MEND, refused, mend=Mend.CREDENTIALS)
 
 
 def delay(attempts: int, throttled: bool) -> float:

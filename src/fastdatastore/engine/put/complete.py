@@ -14,7 +14,7 @@ from fastdatastore.engine.job import RetryRequest
 from fastdatastore.engine.put.guard import Guard
 from fastdatastore.engine.put.upload import Phase, Upload, look_request
 from fastdatastore.engine.request import Pairs, Request
-from fastdatastore.engine.retry import make_error, refusal
+from fastdatastore.engine.retry import CONFLICT, make_error, refusal
 from fastdatastore.engine.uploads import PartPages, StoredPart
 
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ class Complete:
         self._listing: PartPages | None = None  # of the parts, while they are in dispute
         self._disputes = 0
         self._disputed: Exception | None = None
+        self._conflict: errors.S3Error | None = None  # with another write or delete of the key
         if self._guard.wants_look:
             self._look(self._before)
         else:
@@ -119,7 +120,7 @@ class Complete:
             body=body,
             patience=PATIENCE,
             expected=(404, *self._guard.refusals),
-            expected_codes=(INVALID_PART,),
+            expected_codes=(INVALID_PART, CONFLICT),
         )
 
     def _look(self, then: Callable[[Request, Report], None]) -> None:
@@ -141,6 +142,9 @@ class Complete:
         elif report.status == 412:
             self._guard.on_refusal(request, report)
             self._look(self._after)
+        elif xml.error_of(report.content)[0] == CONFLICT:
+            self._conflict = refusal(request, report)
+            raise RetryRequest(self._conflict)
         elif report.status // 100 == 4:
             self._dispute(request, report)
         else:
@@ -198,18 +202,41 @@ class Complete:
         self._upload.enter(self._anew())
 
     def _vanished(self, request: Request, report: Report) -> None:
-        """No such upload. If an earlier Complete had its reply lost, the object may well be there."""
-        error = refusal(request, report)
-        if request.attempts + request.stale < 2:
-            raise error
+        """No such upload, or none of the object that was to be overwritten. If an earlier Complete had its reply lost,
+        what was uploaded may well be there."""
+        gone = refusal(request, report)
+        # Ceph says NoSuchKey of an upload, too.
+        may_be_object = self._upload.condition is not None and gone.code not in ("NoSuchUpload", "NoSuchBucket")
+        if not may_be_object and request.attempts + request.stale < 2:
+            raise gone
+        modified = refusal(request, report, errors.Modified)
 
         def settle(request: Request, report: Report) -> None:
-            found = integrity.expected_of(report.headers) if report.status // 100 == 2 else None
-            if found is None or not self._is_crc(found) or report.content_length != self._upload.size:
-                raise error
-            self._finish(report.headers.get("etag", ""))
+            if self._is_stored(report):
+                self._finish(report.headers.get("etag", ""))
+            elif self._conflict is not None:  # which has ended the upload
+                raise self._conflict
+            elif may_be_object and self._guard.is_broken(report):
+                raise modified
+            else:
+                raise gone
 
         self._look(settle)
+
+    def _is_stored(self, report: Report) -> bool:
+        """Whether a HEAD was answered by what was uploaded."""
+        upload = self._upload
+        if report.status // 100 != 2:
+            return False
+        if upload.condition is not None:  # another writer's object may have the same bytes
+            return upload.condition.is_ours(report.headers)
+        if report.content_length != upload.size:
+            return False
+        found = integrity.expected_of(report.headers)
+        if found is not None:
+            return self._is_crc(found)
+        parts = [part.etag for _, part in sorted(self._outcome.parts.items())]
+        return integrity.is_etag_of(report.headers.get("etag", ""), parts)
 
     def _is_crc(self, found: integrity.Expected) -> bool:
         return (found.algorithm, found.value) == (PREFERRED, self._outcome.crc)

@@ -55,6 +55,14 @@ class Guard:
         wanted = condition.if_match or "none"
         raise make_error(errors.Modified, f"there is {there} where {wanted} was expected", request, report)
 
+    def is_broken(self, report: Report) -> bool:
+        """Whether a HEAD, after the write was answered by 404, shows that the condition does not hold."""
+        condition = self._upload.condition
+        assert condition is not None
+        if report.status // 100 != 2:
+            return bool(condition.if_match)
+        return not condition.holds(report.status, report.headers)
+
     def on_refusal(self, request: Request, report: Report) -> None:
         """The write was answered by one of `refusals`: now what is stored is to be looked at.
 
