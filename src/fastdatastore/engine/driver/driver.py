@@ -159,6 +159,7 @@ class Driver:
     def _send(self) -> None:
         now = time.monotonic()
         self._receiver.direct_paused(now)
+        self._agenda.work()
         self._sender.send(now)
         self._laggards.call_off_trickles(now)
         self._admission.turn(now)
@@ -174,7 +175,7 @@ class Driver:
 
     def _until_there_is_work(self) -> float:
         """Seconds until a request may go out; -1.0 when only reports can bring news."""
-        if self._agenda.has_ended:
+        if self._agenda.has_ended or self._agenda.is_at_work:
             return 0.0
         now = time.monotonic()
         waits = [due - now for due in self._laggards.dues()]
