@@ -73,8 +73,10 @@ class Admission:
         kind.sent += 1
         kind.in_flight += 1
         throttle.on_sent(now)
-        if self._remote.pacer.is_capped:
-            self._remote.pacer.spend(now, request.weight)
+        pacer = self._remote.pacer
+        if pacer.is_capped:
+            request.charged = request.weight or min(pacer.guess, request.pause_above)
+            pacer.spend(now, request.charged)
         return True
 
     def grants(self, size: int, idle: bool) -> bool:
@@ -98,23 +100,34 @@ class Admission:
         small.controller.on_done(now, 0)
         large.in_flight += 1
         large.controller.on_sent(now)
-        self._remote.pacer.spend(now, request.weight)
+        if self._remote.pacer.is_capped:
+            self._remote.pacer.on_size(request.pause_above)  # no more of it comes unasked
+            self._settle(request, request.weight, now)
 
-    def on_withdrawn(self, request: Request) -> None:
+    def _settle(self, request: Request, nbytes: int, now: float) -> None:
+        """Under a cap: so many bytes it is, in place of those that were counted."""
+        self._remote.pacer.spend(now, nbytes - request.charged)
+        request.charged = nbytes
+
+    def on_withdrawn(self, request: Request, now: float) -> None:
         """It was admitted but could not go out."""
         kind = self._kind(request)
         kind.sent -= 1
         kind.in_flight -= 1
+        self._settle(request, 0, now)
 
     def on_report(self, request: Request, report: Report, ok: bool, throttled: bool, now: float) -> None:
         """The attempt has ended; `ok`: with an answer."""
         kind = self._kind(request)
         kind.in_flight -= 1
+        moved = report.sent if request.is_upload else report.landed
+        if self._remote.pacer.is_capped:
+            if ok and request.pause_above and not request.weight:
+                self._remote.pacer.on_size(moved)
+            self._settle(request, moved, now)
         if ok:
             kind.done += 1
-            kind.done_bytes += report.sent if request.is_upload else report.landed
-            if self._remote.pacer.is_capped and not request.weight:
-                self._remote.pacer.spend(now, report.landed)
+            kind.done_bytes += moved
         else:
             kind.failed += 1
             kind.throttled += throttled

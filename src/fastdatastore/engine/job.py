@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar
 
 from fastdatastore.engine.request import Request
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
 class Job:
     """Base of all jobs. The driver calls, in one thread:
 
-    need() before next_request(): how many bytes of the pool that will take at most.
+    need() before work() or next_request(): how many bytes of the pool that will take at most.
+    work() once a turn, while there is one.
     next_request() whenever there is room, until it returns None; then again after each answer.
     need_when_paused(report) before on_paused, likewise.
     on_paused(request, report) when the head of a long body is there: where it shall go, and the CRC to take.
@@ -27,6 +29,7 @@ class Job:
 
     Attributes:
         done: The result is there and nothing more is to be sent.
+        work: A short step of what is to be done here before the next request; None when there is no more of it.
         in_flight: Its requests that are on the way; kept by the driver.
         error: Why the job failed: a FastDatastoreError, or what a user's file or stream has raised.
         attempts, retries: Of all its requests.
@@ -43,6 +46,7 @@ class Job:
         self.bucket = bucket
         self.key = key
         self.done = False
+        self.work: Callable[[], None] | None = None
         self.error: Exception | None = None
         self.attempts = 0
         self.retries = 0

@@ -7,6 +7,11 @@ from fastdatastore import forks
 # A pause of the caller (another thread, a slow sink) of up to this long is made up for at full speed afterwards.
 BURST_SECONDS = 0.05
 
+# Bytes that a download of unknown size is taken for, until some have come: the most that come with their head.
+FIRST_GUESS = 256 << 10
+# How fast the guess follows: the weight of the newest size.
+NEWEST = 0.1
+
 
 class TokenBucket:
     """Admits what is to be spent at `rate` a second on average. Thread-safe.
@@ -49,7 +54,7 @@ class TokenBucket:
         return 0 if ahead < 0 else int(min(ahead, BURST_SECONDS) * self._rate) + 1
 
     def spend(self, now: float, amount: float) -> None:
-        """Counts `amount` as sent (or, for a download of unknown size, as landed)."""
+        """Counts `amount` as sent; below 0: so much of what was counted has not been."""
         with self._lock:
             self._paid_at = max(self._paid_at, now - BURST_SECONDS) + amount / self._rate
 
@@ -64,6 +69,7 @@ class Pacer:
 
     def __init__(self, max_gbps: float | None, now: float) -> None:
         self._bucket = None if max_gbps is None else TokenBucket(max_gbps * 1e9 / 8, now)
+        self._guess = float(FIRST_GUESS)
 
     def __repr__(self) -> str:
         return f"<Pacer {'no cap' if self._bucket is None else f'{self._bucket.rate * 8 / 1e9:g} Gbit/s'}>"
@@ -78,6 +84,15 @@ class Pacer:
         return 0.0 if self._bucket is None else self._bucket.wait(now)
 
     def spend(self, now: float, nbytes: int) -> None:
-        """Counts bytes: when they are submitted if their number is known, else when they have landed; never both."""
+        """Counts bytes: what is known, or guessed, when a request is submitted; when it has ended, the difference."""
         if self._bucket is not None:
             self._bucket.spend(now, nbytes)
+
+    @property
+    def guess(self) -> int:
+        """Bytes that a download whose size only its reply tells will bring: the mean of the last ones."""
+        return round(self._guess)
+
+    def on_size(self, nbytes: int) -> None:
+        """So many came of a download whose size was not known."""
+        self._guess += (nbytes - self._guess) * NEWEST

@@ -64,7 +64,8 @@ class Request:
         attempts, started: How many were made, and when the first (time.monotonic()).
         signed_payload: The last attempt's signature covers the body's hash.
         given_up: Why the driver has called the last attempt off; "" if it has not. trickled: How often it has.
-        sent_at: When the last attempt was handed over. cost: Tokens of the retry budget that it has taken.
+        sent_at: When the last attempt was handed over. charged: Bytes of it that the bandwidth cap has counted so far.
+        cost: Tokens of the retry budget that it has taken.
         mended: What has been put right for it already, once each.
         twin: A second attempt of the same part that is on the way beside it: the first to be answered wins.
         terms: Of the last attempt.
@@ -74,6 +75,7 @@ class Request:
         "attempts",
         "body",
         "bucket",
+        "charged",
         "content_max",
         "cost",
         "download_crc",
@@ -144,6 +146,7 @@ class Request:
         self.started = 0.0
         self.sent_at = 0.0
         self.signed_payload = False
+        self.charged = 0
         self.cost = 0
         self.twin: Request | None = None
         self.terms: Terms | None = None

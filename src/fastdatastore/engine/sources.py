@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from fastdatastore.engine.bytesview import Buffers
 
-_CRC_STEP = 16 << 20
-
 
 class Source(Protocol):
     """Bytes that can be read again, so that a part can be sent again. `in_place`: a part takes no memory of ours."""
@@ -37,15 +35,6 @@ def crc_of(algorithm: int, buffers: Buffers, before: int = 0) -> int:
     for each in buffers if isinstance(buffers, tuple) else (buffers,):
         before = _native.crc(algorithm, each, before)
     return before
-
-
-def whole_crc(source: Source) -> int:
-    """The CRC of all of it, read piece by piece."""
-    crc = 0
-    for offset in range(0, source.size, _CRC_STEP):
-        length = min(_CRC_STEP, source.size - offset)
-        crc = crc_of(_native.CRC64NVME, source.part(offset, length), crc)
-    return crc
 
 
 class MemorySource:

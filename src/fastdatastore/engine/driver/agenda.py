@@ -18,6 +18,9 @@ from fastdatastore.engine.uploads import left_behind
 # A source that has no job at the moment is asked again after so long, then twice as long, up to LOOK_AGAIN.
 _FIRST_NAP = 0.001
 
+# Jobs that have work to do before they ask for anything hold their files open. Beside so many no other begins.
+_MOST_AT_WORK = 4
+
 
 class Agenda:
     """For one driver, one thread.
@@ -36,6 +39,8 @@ class Agenda:
         self._is_dry = False  # the source has no job at the moment: it is asked again in the next turn
         self._nap = 0.0
         self._open: deque[Job] = deque()  # may have requests to send
+        self._at_work: deque[Job] = deque()  # have work to do before they have requests; the first one does it
+        self._is_held_up = False  # it waits for memory
         self._ready: deque[Request] = deque()  # retries that are due, and what was not admitted yet
         self._later: list[tuple[float, int, Request]] = []
         self._ticket = 0
@@ -59,6 +64,29 @@ class Agenda:
         self._is_dry = False
         while self._later and self._later[0][0] <= now:
             self._ready.append(heapq.heappop(self._later)[2])
+
+    def work(self) -> None:
+        """In each turn: one step for the first job that has work to do before its next request."""
+        self._is_held_up = False
+        if not self._at_work:
+            return
+        job = self._at_work[0]
+        assert job.work is not None
+        try:
+            need = job.need()
+            if need and not self._room.may_take(need, self.has_more):
+                self._is_held_up = True
+                return
+            try:
+                job.work()
+            finally:
+                self._room.spent(need)
+        except Exception as error:  # the user's own, of a file that is read
+            self.fail(job, error)
+            return
+        if job.work is None:
+            self._at_work.popleft()
+            self.reopen(job)
 
     def next_request(self, now: float, has_others: bool) -> Request | None:
         """The next one to be sent; None when there is none, or memory has no room for it.
@@ -86,13 +114,19 @@ class Agenda:
             if job.size_comes_late:
                 self._appetite.on_begun(job)
             request = self._next_of_open(has_others)
-            if request is not None and request.operation == "CreateMultipartUpload":
-                self._appetite.on_begun(job, job.size or None)
+        if request is not None and request.operation == "CreateMultipartUpload" and not request.job.attempts:
+            self._appetite.on_begun(request.job, request.job.size or None)
         return request
 
     @property
     def _may_draw(self) -> bool:
-        return not (self._exhausted or self._is_dry or self._appetite.is_sated or self._room.is_starved)
+        return not (
+            self._exhausted
+            or self._is_dry
+            or self._appetite.is_sated
+            or self._room.is_starved
+            or len(self._at_work) >= _MOST_AT_WORK
+        )
 
     def _next_of_open(self, has_others: bool) -> Request | None:
         while self._open:
@@ -102,6 +136,9 @@ class Agenda:
                 continue
             try:
                 need = job.need()
+                if job.work is not None:
+                    self._at_work.append(self._open.popleft())
+                    continue
                 if need and not self._room.may_take(need, has_others or self.has_more):
                     return None
                 try:
@@ -136,6 +173,11 @@ class Agenda:
         return bool(self._ready)
 
     @property
+    def is_at_work(self) -> bool:
+        """A job has work to do, and may."""
+        return bool(self._at_work) and not self._is_held_up
+
+    @property
     def has_more(self) -> bool:
         """There are requests to be sent, now or later."""
         return bool(self._ready or self._later)
@@ -166,8 +208,9 @@ class Agenda:
         if job.error is not None:
             return
         job.error = error
-        if job in self._open:
-            self._open.remove(job)
+        for waiting in (self._open, self._at_work):
+            if job in waiting:
+                waiting.remove(job)
         self._ready = deque(r for r in self._ready if r.job is not job)
         self._later = [entry for entry in self._later if entry[2].job is not job]
         heapq.heapify(self._later)
@@ -223,7 +266,7 @@ class Agenda:
 
     def clear(self) -> None:
         """Forgets everything: a traceback may keep the driver, and may not keep what jobs hold."""
-        for waiting in (self._open, self._ready, self._later, self.started):
+        for waiting in (self._open, self._at_work, self._ready, self._later, self.started):
             waiting.clear()
         self._tidying.clear()
         self._source = iter(())

@@ -159,6 +159,7 @@ class Driver:
     def _send(self) -> None:
         now = time.monotonic()
         self._receiver.direct_paused(now)
+        self._agenda.work()
         self._sender.send(now)
         self._laggards.call_off_trickles(now)
         self._admission.turn(now)
@@ -174,19 +175,21 @@ class Driver:
 
     def _until_there_is_work(self) -> float:
         """Seconds until a request may go out; -1.0 when only reports can bring news."""
-        if self._agenda.has_ended:
+        if self._agenda.has_ended or self._agenda.is_at_work:
             return 0.0
-        if self._agenda.is_ready:
-            return self._admission.wait
-        if self._room.is_starved:
-            return LOOK_AGAIN
         now = time.monotonic()
-        dues = list(self._laggards.dues())
+        waits = [due - now for due in self._laggards.dues()]
+        if self._agenda.is_ready:
+            waits.append(self._admission.wait)
+        if self._room.is_starved:
+            waits.append(LOOK_AGAIN)
+        elif self._room.paused:
+            waits.append(self._remote.pacer.wait(now))
         if (due := self._agenda.due) is not None:
-            dues.append(due)
+            waits.append(due - now)
         if (nap := self._agenda.nap) is not None:
-            dues.append(now + nap)
-        return max(0.0, min(dues) - now) if dues else -1.0
+            waits.append(nap)
+        return max(0.0, min(waits)) if waits else -1.0
 
     def _receive(self, patience: float) -> None:
         if os.getpid() != self._pid:

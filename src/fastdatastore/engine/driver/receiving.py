@@ -60,7 +60,7 @@ class Receiver:
         self._admission.turn(now)
 
     def direct_paused(self, now: float) -> None:
-        """A new turn: there may be memory for the downloads that wait for it."""
+        """A new turn: there may be memory, or bandwidth, for the downloads that wait for it."""
         room = self._room
         room.is_starved = False
         for request, report in list(room.paused.items()):
@@ -73,6 +73,8 @@ class Receiver:
         try:
             if job.error is not None:
                 raise job.error
+            if self._remote.pacer.wait(now):
+                return
             need = job.need_when_paused(report)
             if need and not self._room.may_take(need, self._agenda.has_more):
                 return

@@ -16,7 +16,7 @@ class Room:
     """For one driver, one thread.
 
     Attributes:
-        paused: Downloads that wait for memory to land in.
+        paused: Downloads that wait for memory to land in, or for the bandwidth cap.
         is_starved: Of memory, in this turn: no request can be made.
     """
 

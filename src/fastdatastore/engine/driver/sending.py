@@ -61,7 +61,7 @@ class Sender:
             orders = self._orders(batch)
         except FastDatastoreError as error:
             for request in batch:
-                self._admission.on_withdrawn(request)
+                self._admission.on_withdrawn(request, now)
                 request.job.in_flight.discard(request)
             for request in batch:  # a job ends when its last request is off, so all go first
                 self._agenda.fail(request.job, error)
@@ -84,7 +84,7 @@ class Sender:
         error = injection.strike(request, self._settings)
         if error is None:
             return False
-        self._admission.on_withdrawn(request)
+        self._admission.on_withdrawn(request, now)
         job = request.job
         job.in_flight.discard(request)
         request.attempts += 1

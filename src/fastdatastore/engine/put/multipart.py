@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from fastdatastore import errors
 from fastdatastore.engine import integrity, xml
 from fastdatastore.engine.integrity import CHECKSUM_PREFIX, PREFERRED
 from fastdatastore.engine.job import RetryRequest
+from fastdatastore.engine.put.ahead import CrcAhead
 from fastdatastore.engine.put.complete import Complete, Outcome, UploadedPart
 from fastdatastore.engine.put.supply import Supply
 from fastdatastore.engine.put.upload import CRC, Phase, Upload, check_body, crc_metadata
@@ -56,7 +58,7 @@ class Multipart:
         self._takes_parts = begun is not None
         self._parts: dict[int, UploadedPart] = dict(begun.parts) if begun else {}
         self._on_the_way = 0  # parts
-        self._crc_ahead: int | None = None  # of everything, as it was known at Create
+        self._ahead: CrcAhead | None = None  # of everything, complete at Create
         self._checksums = False  # of this upload: the server keeps them
         self._broken_promise = False  # or so it said
         self._signed = True  # every body's hash was part of its signature
@@ -65,11 +67,13 @@ class Multipart:
             upload.moved = sum(part.length for part in begun.parts.values())
             self._checksums = upload.learnt.checksums is True
         else:
-            self._control.append(self._create())
+            self._begin()
 
     # ---- requests ----
 
     def need(self) -> int:
+        if self._upload.work is not None and self._ahead is not None:
+            return self._ahead.need()
         return self._supply.need() if self._takes_parts and not self._control else 0
 
     def next_request(self) -> Request | None:
@@ -99,14 +103,27 @@ class Multipart:
         upload.enter(complete)
         return complete.next_request()
 
+    def _begin(self) -> None:
+        """Create is next; with the CRC, where that has to be there from the start, once it has been taken."""
+        if self._upload.learnt.checksums is False:
+            self._ahead = self._supply.crc_ahead()
+        if self._ahead is None:
+            self._control.append(self._create())
+        else:
+            self._upload.work = partial(self._take_crc, self._ahead)
+
+    def _take_crc(self, ahead: CrcAhead) -> None:
+        ahead.step()
+        if ahead.is_complete:
+            self._upload.work = None
+            self._control.append(self._create())
+
     def _create(self) -> Request:
         upload = self._upload
         headers = upload.headers
-        if upload.learnt.checksums is False:
-            self._crc_ahead = self._supply.crc_ahead()
-            if self._crc_ahead is not None:
-                headers += crc_metadata(self._crc_ahead)
-        else:
+        if self._ahead is not None:
+            headers += crc_metadata(self._ahead.crc)
+        elif upload.learnt.checksums is not False:
             headers += (
                 (CHECKSUM_PREFIX + "algorithm", PREFERRED.upper()),
                 (CHECKSUM_PREFIX + "type", "FULL_OBJECT"),
@@ -124,7 +141,7 @@ class Multipart:
     def _outcome(self) -> Outcome:
         self._supply.check_unchanged()
         whole = integrity.combine(PREFERRED, [(n, part.length, part.crc) for n, part in self._parts.items()])
-        if self._crc_ahead not in (None, whole):
+        if self._ahead is not None and self._ahead.crc != whole:
             where = f"s3://{self._upload.bucket}/{self._upload.key}"
             raise errors.SourceChanged(
                 f"the source of {where} changed while it was uploaded; upload it when it is at rest"
@@ -142,7 +159,7 @@ class Multipart:
                 self._uploaded(request, report)
             case "AbortMultipartUpload":  # of the one that was begun before we knew: now as the server wants it
                 self._upload.upload_id = ""
-                self._control.append(self._create())
+                self._begin()
 
     def _created(self, request: Request, report: Report) -> None:
         upload = self._upload

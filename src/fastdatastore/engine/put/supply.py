@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Protocol
 from fastdatastore import errors
 from fastdatastore.engine import plan
 from fastdatastore.engine.endpoints import Limits
-from fastdatastore.engine.sources import Source, whole_crc
+from fastdatastore.engine.put.ahead import CrcAhead
+from fastdatastore.engine.sources import Source
 from fastdatastore.engine.streams import Stream
 
 if TYPE_CHECKING:
@@ -45,8 +46,8 @@ class Supply(Protocol):
     def next_part(self) -> Part | None:
         """The next one; None when there is none."""
 
-    def crc_ahead(self) -> int | None:
-        """The CRC of everything, before a part is sent; None of what can be read but once."""
+    def crc_ahead(self) -> CrcAhead | None:
+        """The CRC of everything, to be taken before a part is sent; None of what can be read but once."""
 
     def check_unchanged(self) -> None:
         """Raises SourceChanged if the parts are not all of one and the same source."""
@@ -80,8 +81,8 @@ class SourceSupply:
         number, offset, length = self._todo.pop()
         return Part(number, self._source.part(offset, length))
 
-    def crc_ahead(self) -> int | None:
-        return whole_crc(self._source)
+    def crc_ahead(self) -> CrcAhead | None:
+        return CrcAhead(self._source)
 
     def check_unchanged(self) -> None:
         self._source.check_unchanged()
@@ -133,7 +134,7 @@ class StreamSupply:
             )
         return Part(self._number, body)
 
-    def crc_ahead(self) -> int | None:
+    def crc_ahead(self) -> CrcAhead | None:
         return None
 
     def check_unchanged(self) -> None:

@@ -99,7 +99,7 @@ class Upload(Job):
         return AbortJob(self.bucket, self.key, self.upload_id) if self.upload_id else None
 
     def release(self) -> None:
-        self._phase = None  # it holds what is on its way
+        self._phase = self.work = None  # they hold what is on its way
         if self.source is not None:
             self.source.close()
             self.source = None
