@@ -6,7 +6,7 @@ Buffers: the types, those of the arrays, and last the schema, in Arrow's IPC enc
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from fastdatastore.store.serializers.arrow_tree import Reader, Writer, takes
@@ -59,6 +59,9 @@ class Arrow:
             fields = pa.ipc.read_schema(pa.py_buffer(buffers[-1]))
             schema = tuple((field.name, str(field.type)) for field in fields)
         return Description(f"pyarrow.{header['type']}", (header["rows"], len(header["columns"])), schema=schema)
+
+    def naming(self, header: Header, count: int) -> Collection[int]:
+        return (count - 1,)
 
 
 def _whole(kind: Any) -> tuple[int, ...]:

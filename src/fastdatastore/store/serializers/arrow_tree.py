@@ -156,6 +156,21 @@ class Reader:
         return kind, _natural(length), nulls, _natural(offset), buffers, children, dictionary
 
 
+def buffers_of(nodes: list[Json], numbers: Collection[int]) -> set[int]:
+    """The numbers of the buffers that these nodes, and those in them, are made of."""
+    wanted: set[int] = set()
+    seen: set[int] = set()
+    pending = [*numbers]
+    while pending:
+        at = _natural(pending.pop())
+        if at not in seen:
+            seen.add(at)
+            *_, buffers, inner, words = nodes[at]
+            wanted.update(number for number in buffers if number is not None)
+            pending += inner if words is None else [*inner, words]
+    return wanted
+
+
 def _natural(value: Any) -> int:
     if type(value) is not int or value < 0:
         raise ValueError(f"{value!r} is no size or number")

@@ -21,13 +21,13 @@ that are not str, int, bool or None, `attrs`, subclasses.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from fastdatastore.config import MIB
 from fastdatastore.store.serializers import numpy_array
 from fastdatastore.store.serializers.arrow_exact import storage_of
-from fastdatastore.store.serializers.arrow_tree import Reader, Writer, children_of, takes
+from fastdatastore.store.serializers.arrow_tree import Reader, Writer, buffers_of, children_of, takes
 from fastdatastore.store.serializers.base import BufferSpec, Description, Header, Json, Serialized, require
 
 pd = require("pandas")
@@ -98,6 +98,28 @@ class PandasFrame:
         except (LookupError, TypeError, ValueError):  # the names are in a buffer that was not read
             schema = None
         return Description(kind, (rows, len(data)), schema=schema)
+
+    def naming(self, header: Header, count: int) -> Collection[int]:
+        types: int = header["arrays"]
+        return {types, *_index_buffers(header["columns"], header)} if header["type"] == "DataFrame" else ()
+
+
+def _index_buffers(index: Json, header: Header) -> Iterator[int]:
+    """The numbers of the buffers that an index is made of."""
+    for level in index.get("levels", ()):
+        yield from _index_buffers(level, header)
+    for column in [index["column"]] if "column" in index else index.get("codes", ()):
+        yield from _column_buffers(column, header)
+
+
+def _column_buffers(column: Json, header: Header) -> Iterator[int]:
+    if "codes" in column:
+        yield from _index_buffers(column["categories"], header)
+        yield from _column_buffers(column["codes"], header)
+    elif "chunks" in column:
+        yield from (header["arrays"] + number for number in buffers_of(header["nodes"], column["chunks"]))
+    else:
+        yield from (column[name] for name in ("array", "mask") if name in column)
 
 
 def _series(values: Any, index: Any) -> Any:
@@ -234,7 +256,7 @@ class _FrameWriter:
 
 
 def _without_hidden(array: Any) -> Any:
-    """A masked array's values, with pandas' own filler where one is missing; a copy only where there is something else."""
+    """A masked array's values, with pandas' own filler where one is missing; a copy only if there is another."""
     values, mask = array._data, array._mask
     filler = _FILLERS[values.dtype.kind]
     hidden = values[mask]
