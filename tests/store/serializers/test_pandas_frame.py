@@ -102,6 +102,26 @@ def test_columns_that_lie_in_one_piece_are_not_copied() -> None:
     assert np.shares_memory(loaded["a"].to_numpy(), np.asarray(buffers[0]))
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_wide_frame_that_is_small_comes_back_in_one_piece() -> None:
+    frame = pd.DataFrame(np.arange(450.0).reshape(3, 150))
+    loaded = round_trip(frame)
+    check_same(loaded, frame)
+    loaded["new"] = 1
+    mixed = pd.concat([frame, pd.DataFrame({name: COLUMNS[name][:3] for name in COLUMNS})], axis=1)
+    mixed.columns = [str(label) for label in mixed.columns]
+    check_same(round_trip(mixed), mixed)
+    assert fingerprint(round_trip(mixed)) == fingerprint(mixed)
+    assert not round_trip(frame, readonly=True)[0].to_numpy().flags.writeable
+
+
+def test_a_wide_frame_that_is_large_is_not_copied(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pandas_frame, "_COPY_UP_TO", 1000)
+    header, buffers = stored(registry.dump(pd.DataFrame(np.zeros((3, 150)))))
+    loaded = registry.load("pandas", 1, header, buffers)
+    assert np.shares_memory(loaded[149].to_numpy(), np.asarray(buffers[149]))
+
+
 def test_how_columns_lie_together_makes_no_difference() -> None:
     values = np.arange(30.0).reshape(10, 3)
     one = pd.DataFrame(values)
