@@ -126,6 +126,34 @@ def test_nothing_of_unions_and_runs_that_were_cut_off_is_written() -> None:
     )
 
 
+INNER = {
+    **{name: array_of(name, 4) for name in TYPES if name != "float16"},
+    "runs": pa.RunEndEncodedArray.from_arrays([2, 4], ["a", None]),
+    "dense": pa.UnionArray.from_dense(
+        pa.array([0, 1, 0, 0], pa.int8()), pa.array([0, 0, 1, 2], pa.int32()), [pa.array([1, 2, 3]), pa.array(["a"])]
+    ),
+}
+
+
+@pytest.mark.parametrize("name", INNER)
+def test_slices_of_whatever_is_in_others_come_back(name: str) -> None:
+    inner = INNER[name]
+    lists = pa.ListArray.from_arrays(pa.array([0, 1, 2, 3, 4], pa.int32()), inner)
+    ends = pa.array([0, 1, 2, 3], pa.int32())
+    arrays = [
+        pa.Array.from_buffers(lists.type, 4, [pa.py_buffer(b"\x05"), lists.buffers()[1]], children=[inner]),
+        pa.UnionArray.from_dense(pa.array([0] * 4, pa.int8()), ends, [inner]),
+        pa.UnionArray.from_sparse(pa.array([0] * 4, pa.int8()), [inner]),
+        pa.StructArray.from_arrays([inner], ["a"]),
+        pa.FixedSizeListArray.from_arrays(inner, 1),
+        pa.ListViewArray.from_arrays(ends, pa.array([1] * 4, pa.int32()), inner),
+    ]
+    for array in arrays:
+        table = pa.table({"c": array})
+        for part in (table, table.slice(0, 1), table.slice(1, 2)):
+            check_same(round_trip(part), part)
+
+
 def test_children_and_dictionaries_that_are_slices_are_cut() -> None:
     tail = pa.array(["SECRET", "x", "y", "SECRET"]).slice(1, 2)
     arrays = [
@@ -177,6 +205,14 @@ def test_what_lies_under_nulls_is_not_written(values: list[Any], kind: Any) -> N
     assert fingerprint(hiding) == fingerprint(plain)
     check_same(round_trip(hiding), plain)
     assert fingerprint(pa.table({"c": with_bitmap(array, b"\xff")})) == fingerprint(pa.table({"c": array}))
+
+
+def test_one_value_under_a_null_far_behind_is_not_written() -> None:
+    values = [0] * 200_000
+    bitmap = b"\xfe" * 25_000  # every eighth is null
+    plain = pa.table({"c": with_bitmap(pa.array(values), bitmap)})
+    values[199_992] = 7
+    assert fingerprint(pa.table({"c": with_bitmap(pa.array(values), bitmap)})) == fingerprint(plain)
 
 
 def test_lists_that_are_null_are_written_without_their_values() -> None:

@@ -2,7 +2,7 @@
 
 Buffers are cut, not copied, where what is wanted lies at their beginning. Arrays that begin later are copied, and so
 are those with bytes under nulls, views and dense unions. As it was stays a dictionary, whose words are its own, and
-what lies under a null struct or beside the chosen child of a sparse union.
+what lies under a null struct or list of fixed size, or beside the chosen child of a sparse union.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ pc = require("pyarrow.compute")
 
 Data = tuple[Any, ...]
 """Of an array: type, length, nulls, offset, [buffers], [children's data], the dictionary's data or None."""
+
+# So many values are looked at a time.
+_WINDOW = 1 << 16
 
 
 def data_of(array: Any) -> Data:
@@ -95,14 +98,24 @@ def _has_hidden_values(data: Data) -> bool:
 
 
 def _copied(data: Data) -> Data:
-    kind, length, *_ = data
+    kind, _, _, offset, *_ = data
     array = pa.lib._restore_array(data)
     if _is_view(kind):
         return data_of(_copied_view(array))
-    if _is_dense(kind) or (not data[3] and _offset_size(kind) and _has_hidden_values(data)):
-        return data_of(array.take(pa.array(range(length), pa.int64())))
-    copied = data_of(pa.concat_arrays([array]))
-    return _copied(copied) if _offset_size(kind) and _has_hidden_values(copied) else copied
+    if _is_dense(kind):
+        return _taken(array)
+    if offset or not _offset_size(kind) or not _has_hidden_values(data):
+        array = pa.concat_arrays([array])
+        data = data_of(array)
+    return _taken(array) if _offset_size(kind) and _has_hidden_values(data) else data
+
+
+def _taken(array: Any) -> Data:
+    """All of its values, one by one: without what lies between them."""
+    try:
+        return data_of(array.take(pa.array(range(len(array)), pa.int64())))
+    except pa.ArrowNotImplementedError:  # of text views and run ends in others
+        return data_of(pa.concat_arrays([array]))
 
 
 def _copied_view(array: Any) -> Any:
@@ -182,7 +195,8 @@ def _without_hidden(items: Any, valid: Any, length: int, width: int) -> Any:
     """Zeros where a value is null; a copy only where there are none yet."""
     raw = pa.Array.from_buffers(pa.binary(width), length, [None, items])
     is_null = pc.invert(pa.Array.from_buffers(pa.bool_(), length, [None, valid]))
-    hidden = memoryview(raw.filter(is_null).buffers()[1])
-    if hidden == bytes(hidden.nbytes):
-        return items
-    return pc.if_else(is_null, pa.scalar(bytes(width), raw.type), raw).buffers()[1]
+    for start in range(0, length, _WINDOW):
+        hidden = raw.slice(start, _WINDOW).filter(is_null.slice(start, _WINDOW))
+        if len(hidden) and memoryview(hidden.buffers()[1])[: len(hidden) * width] != bytes(len(hidden) * width):
+            return pc.if_else(is_null, pa.scalar(bytes(width), raw.type), raw).buffers()[1]
+    return items

@@ -270,7 +270,10 @@ def _item(kind: Any, at: int) -> int:
 
 def _is_slice(array: Any) -> bool:
     """Whether the buffers are those of a much larger array, of which this is a part."""
-    return bool(array.offset or array.get_total_buffer_size() > 2 * array.nbytes + 4096)
+    try:
+        return bool(array.offset or array.get_total_buffer_size() > 2 * array.nbytes + 4096)
+    except TypeError:  # pyarrow 17 cannot tell what part of a view's buffers is used
+        return True
 
 
 def _uncut(data: Data, array: Any, whole: Collection[int]) -> Data:
