@@ -129,3 +129,28 @@ def test_a_header_that_is_none_is_an_error_or_described(serializer: str, header:
 def test_a_shape_that_is_none_is_an_error(shape: Any) -> None:
     with pytest.raises(errors.FormatError, match="does not fit"):
         registry.describe("numpy", 1, {"dtype": "<f8", "order": "C", "shape": shape}, [8], [None])
+
+
+@pytest.mark.parametrize("kind", ["a frame", "a table", "a batch", "a frame with levels", "a frame without names"])
+def test_columns_are_known_by_the_buffers_that_are_named(kind: str) -> None:
+    obj, description = DESCRIPTIONS[kind]
+    dumped = registry.dump(obj)
+    header, buffers = stored(dumped)
+    lengths = [buffer.nbytes for buffer in buffers]
+    named = registry.naming(dumped.serializer, dumped.version, header, lengths)
+    assert len(named) < len(buffers)
+    some = [buffer if at in named else None for at, buffer in enumerate(buffers)]
+    assert registry.describe(dumped.serializer, dumped.version, header, lengths, some) == description
+
+
+@pytest.mark.parametrize(
+    "columns", [{"column": {"array": 99}}, {"column": {"chunks": [-1]}}, {"column": {"array": "0"}}]
+)
+def test_names_in_buffers_that_are_not_there_are_an_error(columns: dict[str, Any]) -> None:
+    header, buffers = stored(registry.dump(MIXED))
+    with pytest.raises(errors.FormatError, match="does not fit"):
+        registry.naming("pandas", 1, {**header, "columns": columns}, [buffer.nbytes for buffer in buffers])
+
+
+def test_of_a_serializer_that_names_none_the_small_buffers_are_read() -> None:
+    assert registry.naming("numpy", 1, {}, [3, 1 << 20, 5]) == [0, 2]

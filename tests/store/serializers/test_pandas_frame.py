@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastdatastore.errors import FormatError
-from fastdatastore.store.serializers import registry
+from fastdatastore.store.serializers import pandas_frame, registry
 from tests.support.serialized import fingerprint, load, round_trip, stored
 
 N = 12
@@ -102,12 +102,79 @@ def test_columns_that_lie_in_one_piece_are_not_copied() -> None:
     assert np.shares_memory(loaded["a"].to_numpy(), np.asarray(buffers[0]))
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_wide_frame_that_is_small_comes_back_in_one_piece() -> None:
+    frame = pd.DataFrame(np.arange(450.0).reshape(3, 150))
+    loaded = round_trip(frame)
+    check_same(loaded, frame)
+    loaded["new"] = 1
+    mixed = pd.concat([frame, pd.DataFrame({name: COLUMNS[name][:3] for name in COLUMNS})], axis=1)
+    mixed.columns = [str(label) for label in mixed.columns]
+    check_same(round_trip(mixed), mixed)
+    assert fingerprint(round_trip(mixed)) == fingerprint(mixed)
+    assert not round_trip(frame, readonly=True)[0].to_numpy().flags.writeable
+
+
+def test_a_wide_frame_that_is_large_is_not_copied(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pandas_frame, "_COPY_UP_TO", 1000)
+    header, buffers = stored(registry.dump(pd.DataFrame(np.zeros((3, 150)))))
+    loaded = registry.load("pandas", 1, header, buffers)
+    assert np.shares_memory(loaded[149].to_numpy(), np.asarray(buffers[149]))
+
+
 def test_how_columns_lie_together_makes_no_difference() -> None:
     values = np.arange(30.0).reshape(10, 3)
     one = pd.DataFrame(values)
     other = pd.DataFrame({at: values[:, at].copy() for at in range(3)})
     other.columns = one.columns
     assert fingerprint(one) == fingerprint(other) == fingerprint(one.copy())
+
+
+@pytest.mark.parametrize("dtype", ["str", "string", "string[pyarrow]", object])
+def test_nothing_of_rows_that_were_cut_off_is_written(dtype: Any) -> None:
+    values = pd.Series(["x", "SECRET"], dtype=dtype)
+    levels = pd.MultiIndex.from_arrays([values, [1, 2]])
+    for frame in (values.to_frame("c"), pd.DataFrame({"c": [1, 2]}, index=pd.Index(values)),
+                  pd.DataFrame({"c": [1, 2]}, index=levels)):  # fmt: skip
+        dumped = registry.dump(frame.head(1))
+        assert dumped.serializer == "pandas"
+        assert b"SECRET" not in b"".join(spec.view for spec in dumped.buffers)
+        check_same(load(dumped), frame.head(1))
+
+
+@pytest.mark.parametrize(
+    "name", ["str", "string", "object", "Int64", "UInt8", "Float32", "boolean", "arrow int", "arrow text"]
+)
+def test_how_a_frame_came_about_makes_no_difference(name: str) -> None:
+    series = COLUMNS[name]
+    frame = series.to_frame()
+    joined = pd.concat([series[:1], series[1:1], series[1:5], series[5:]]).to_frame()
+    assert fingerprint(joined) == fingerprint(frame)
+    if name != "object":  # where NaN would be put for None
+        overwritten = series.fillna(series.iloc[0]).mask(series.isna().to_numpy(dtype=bool))
+        assert fingerprint(overwritten) == fingerprint(series)
+    full = series.dropna().reset_index(drop=True)
+    assert fingerprint(full) == fingerprint(pd.Series(full.tolist(), dtype=series.dtype))
+    head = pd.Series(series.iloc[:4].tolist(), dtype=series.dtype, name=series.name)
+    assert fingerprint(series.head(4)) == fingerprint(head)
+
+
+def test_what_lies_under_missing_values_is_not_written() -> None:
+    for dtype, value in (("Int64", 7), ("Float64", 7.5), ("boolean", True)):
+        series = pd.Series([value, value], dtype=dtype)
+        series[0] = pd.NA
+        shifted = pd.Series([value, value], dtype=dtype).shift(1)
+        same = pd.Series([None, value], dtype=dtype)
+        assert fingerprint(series) == fingerprint(shifted) == fingerprint(same)
+        check_same(round_trip(shifted), same)
+
+
+def test_chunks_of_more_than_some_megabytes_are_not_joined(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pandas_frame, "_JOIN_UP_TO", 10)
+    series = pd.concat([pd.Series(["abc"] * 100, dtype="string[pyarrow]")] * 2, ignore_index=True)
+    header = registry.dump(series).header
+    assert len(header["data"][0]["chunks"]) == 2
+    check_same(round_trip(series), series)
 
 
 def test_what_comes_back_is_private_and_writable() -> None:

@@ -1,4 +1,4 @@
-"""Arrow arrays as a list of nodes and the buffers that they are made of; nothing is copied but what a slice cuts off.
+"""Arrow arrays as a list of nodes and the buffers that they are made of, cut to what the arrays refer to.
 
 A node is [type, length, nulls, offset, [buffers], [children], dictionary]: the type as its number among the types,
 buffers by number or null, children and the dictionary (or null) as the numbers of nodes before it, offset and length in
@@ -8,11 +8,19 @@ themselves are the fields of one schema, in Arrow's IPC encapsulation: that is t
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
+from fastdatastore.errors import SerializationError
+from fastdatastore.store.serializers.arrow_exact import Data, data_of, exact, storage_of
 from fastdatastore.store.serializers.base import BufferSpec, Json, require
 
 pa = require("pyarrow")
+
+
+def takes(schema: Any) -> bool:
+    """Whether its types come back as they are: not dictionaries of dictionaries, nor types that nobody registered."""
+    return bool(pa.ipc.read_schema(pa.py_buffer(schema.serialize())).equals(schema, check_metadata=True))
 
 
 class Writer:
@@ -22,13 +30,28 @@ class Writer:
         self.nodes: list[Json] = []
         self._types: list[Any] = []
         self._buffers: list[BufferSpec] = []
-        self._dictionaries: dict[tuple[Any, ...], int] = {}
+        # The data too, so that no other has its address meanwhile.
+        self._dictionaries: dict[tuple[Any, ...], tuple[int, Data]] = {}
 
-    def add(self, array: Any) -> int:
-        """The number of the array's node."""
-        if _is_slice(array):
-            array = pa.concat_arrays([array])
-        return self._node(array.__reduce__()[1][0])
+    def add(self, array: Any, *, whole: Collection[int] = ()) -> int:
+        """The number of the array's node.
+
+        Args:
+            whole: The numbers of buffers that are not cut, as the first release did with none below some 4 KiB: for
+                what it pinned refs of, and tests hold us to.
+
+        Raises:
+            SerializationError: The array is not valid, so that a Reader would refuse it.
+        """
+        try:
+            array.validate()
+            data = exact(data_of(array))
+            return self._node(_uncut(data, array, whole) if whole and not _is_slice(array) else data)
+        except pa.ArrowInvalid as error:
+            raise SerializationError(
+                f"an Arrow array of {array.type} is not valid: {error}; mend what made it (its validate(full=True) "
+                "says the same)"
+            ) from error
 
     def type(self, kind: Any) -> int:
         for number, known in enumerate(self._types):
@@ -42,7 +65,8 @@ class Writer:
         types = pa.schema([pa.field(str(number), kind) for number, kind in enumerate(self._types)])
         return [BufferSpec(memoryview(types.serialize()).cast("B")), *self._buffers]
 
-    def _node(self, data: tuple[Any, ...]) -> int:
+    def _node(self, data: Data) -> int:
+        _check_indices(data)
         kind, length, _, offset, buffers, children, dictionary = data
         numbers = [
             None if buffer is None else self._buffer(buffer, _item(kind, at)) for at, buffer in enumerate(buffers)
@@ -53,11 +77,11 @@ class Writer:
         self.nodes.append([self.type(kind), length, nulls, offset, numbers, inner, words])
         return len(self.nodes) - 1
 
-    def _dictionary(self, data: tuple[Any, ...]) -> int:
+    def _dictionary(self, data: Data) -> int:
         key = _identity(data)
         if key not in self._dictionaries:
-            self._dictionaries[key] = self._node(data)
-        return self._dictionaries[key]
+            self._dictionaries[key] = self._node(exact(data)), data
+        return self._dictionaries[key][0]
 
     def _buffer(self, buffer: Any, item: int) -> int:
         view = memoryview(buffer).cast("B") if buffer.size else memoryview(b"")
@@ -115,13 +139,13 @@ class Reader:
     def _checked(self, node: Json) -> tuple[Any, ...]:
         number, length, nulls, offset, numbers, inner, words = node
         kind = self.types[_natural(number)]
-        storage = _storage(kind)
+        storage = storage_of(kind)
         buffers = [None if at is None else self._buffers[_natural(at)] for at in numbers]
         children = [self._data[_natural(at)] for at in inner]
         dictionary = None if words is None else self._data[_natural(words)]
         fits = (
             _fits(len(buffers), storage)
-            and [child[0] for child in children] == _children(storage)
+            and [child[0] for child in children] == children_of(storage)
             and (dictionary is not None) == pa.types.is_dictionary(storage)
             and (dictionary is None or dictionary[0] == storage.value_type)
         )
@@ -132,19 +156,30 @@ class Reader:
         return kind, _natural(length), nulls, _natural(offset), buffers, children, dictionary
 
 
+def buffers_of(nodes: list[Json], numbers: Collection[int]) -> set[int]:
+    """The numbers of the buffers that these nodes, and those in them, are made of."""
+    wanted: set[int] = set()
+    seen: set[int] = set()
+    pending = [*numbers]
+    while pending:
+        at = _natural(pending.pop())
+        if at not in seen:
+            seen.add(at)
+            *_, buffers, inner, words = nodes[at]
+            wanted.update(number for number in buffers if number is not None)
+            pending += inner if words is None else [*inner, words]
+    return wanted
+
+
 def _natural(value: Any) -> int:
     if type(value) is not int or value < 0:
         raise ValueError(f"{value!r} is no size or number")
     return value
 
 
-def _storage(kind: Any) -> Any:
-    return kind.storage_type if isinstance(kind, pa.BaseExtensionType) else kind
-
-
 def _nulls(kind: Any, length: int, buffers: list[Any]) -> int:
     """How many an array has; -1 where they are to be counted."""
-    if pa.types.is_null(_storage(kind)):
+    if pa.types.is_null(storage_of(kind)):
         return length
     return 0 if not buffers or buffers[0] is None else -1
 
@@ -152,7 +187,7 @@ def _nulls(kind: Any, length: int, buffers: list[Any]) -> int:
 def _check_indices(data: tuple[Any, ...]) -> None:
     """Raises ValueError if an offset or index in the buffers leads out of other buffers or of the children."""
     kind, length, nulls, offset, buffers, children, dictionary = data
-    storage = _storage(kind)
+    storage = storage_of(kind)
     if (hollow := _hollow(storage)) is None:
         return
     inner = [_nothing(child[1]) for child in children]
@@ -194,7 +229,7 @@ def _nothing(length: int) -> tuple[Any, ...]:
     return pa.null(), length, length, 0, [None], [], None
 
 
-def _children(kind: Any) -> list[Any]:
+def children_of(kind: Any) -> list[Any]:
     """The types of an array's children."""
     if pa.types.is_run_end_encoded(kind):
         return [kind.run_end_type, kind.value_type]
@@ -223,7 +258,7 @@ def _fits(count: int, kind: Any) -> bool:
 
 def _item(kind: Any, at: int) -> int:
     """The size in bytes of what the buffer repeats."""
-    storage = _storage(kind)
+    storage = storage_of(kind)
     try:
         return max(1, storage.bit_width // 8) if at == 1 else 1
     except ValueError:  # a type of no fixed width: offsets, or characters
@@ -234,11 +269,21 @@ def _item(kind: Any, at: int) -> int:
 
 
 def _is_slice(array: Any) -> bool:
-    """Whether the buffers are those of a larger array, of which this is a part."""
+    """Whether the buffers are those of a much larger array, of which this is a part."""
     try:
         return bool(array.offset or array.get_total_buffer_size() > 2 * array.nbytes + 4096)
     except TypeError:  # pyarrow 17 cannot tell what part of a view's buffers is used
-        return False
+        return True
+
+
+def _uncut(data: Data, array: Any, whole: Collection[int]) -> Data:
+    """With those of the array's buffers that are not copies."""
+    kind, length, nulls, offset, cut, children, dictionary = data
+    buffers = list(cut)
+    for at, buffer in enumerate(data_of(array)[4]):
+        if at in whole and buffer is not None and (cut[at] is None or cut[at].address == buffer.address):
+            buffers[at] = buffer
+    return kind, length, nulls, offset, buffers, children, dictionary
 
 
 def _identity(data: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -86,7 +86,25 @@ class Describes(Protocol):
         Args:
             header: As for Serializer.load().
             lengths: Of all buffers, in bytes.
-            buffers: The small ones; None for those that nobody has read.
+            buffers: The small ones, or of a table those that naming() names, where they are; None for those that nobody
+                has read.
+
+        Raises:
+            KeyError, IndexError, TypeError, ValueError: As for Serializer.load().
+        """
+        ...
+
+
+@runtime_checkable
+class Naming(Protocol):
+    """What a serializer of tables may do beside describe(), so that `stat` reads no more than it needs."""
+
+    def naming(self, header: Header, count: int) -> Collection[int]:
+        """The numbers of the buffers that describe() needs for the schema.
+
+        Args:
+            header: As for Serializer.load().
+            count: Of all buffers.
 
         Raises:
             KeyError, IndexError, TypeError, ValueError: As for Serializer.load().

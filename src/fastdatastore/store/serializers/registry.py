@@ -25,13 +25,24 @@ from fastdatastore.errors import (
     SerializationError,
     UntrustedPickle,
 )
-from fastdatastore.store.serializers.base import Describes, Description, Header, Serialized, Serializer, Sink, Streaming
+from fastdatastore.store.serializers.base import (
+    Describes,
+    Description,
+    Header,
+    Naming,
+    Serialized,
+    Serializer,
+    Sink,
+    Streaming,
+)
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 GROUP = "fastdatastore.serializers"
 
+# A buffer below this may hold the names of a table's columns, for all that is known.
+_SMALL = 1 << 20
 # Which one it is, who reads it from a store knows.
 _PLACE = "an artifact"
 
@@ -177,7 +188,7 @@ def describe(
     Args:
         serializer, version, header: As dumped.
         lengths: Of all buffers, in bytes.
-        buffers: The small ones; None for those that nobody has read.
+        buffers: Those that naming() names; None for those that nobody has read.
 
     Raises:
         FormatError: The header does not fit.
@@ -192,6 +203,24 @@ def describe(
         return reader.describe(header, lengths, buffers).checked()
     except Exception as error:  # no code of the artifact's runs here, so it is the header in any case
         raise _misfit(serializer, version, error) from error
+
+
+def naming(serializer: str, version: int, header: Header, lengths: Sequence[int]) -> list[int]:
+    """The numbers of the buffers to be read before describe() knows a table's schema; all small ones, if it is unknown.
+
+    Raises:
+        FormatError: The header does not fit.
+    """
+    reader = reader_of(serializer, version)
+    if not isinstance(reader, Naming):
+        return [number for number, length in enumerate(lengths) if length < _SMALL]
+    try:
+        numbers = sorted(reader.naming(header, len(lengths)))
+        if any(type(number) is not int or not 0 <= number < len(lengths) for number in numbers):
+            raise ValueError(f"buffers {numbers} of {len(lengths)}")
+    except Exception as error:
+        raise _misfit(serializer, version, error) from error
+    return numbers
 
 
 def _taker(obj: object) -> Serializer:
