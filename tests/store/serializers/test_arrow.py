@@ -415,3 +415,8 @@ def test_a_schema_that_is_none_is_a_format_error() -> None:
     buffers[0][8:] = b"\xff" * (buffers[0].nbytes - 8)
     with pytest.raises(FormatError):
         registry.load("arrow", 1, header, buffers)
+
+
+def test_a_part_of_a_batch_is_a_batch_of_that_part() -> None:
+    batch = pa.record_batch({"n": [1, 2, 3], "s": ["x", "cut off", "y"], "d": pa.array(["a", "b", "a"])})
+    assert fingerprint(batch.slice(0, 1)) == fingerprint(pa.record_batch({"n": [1], "s": ["x"], "d": ["a"]}))

@@ -27,7 +27,7 @@ class Arrow:
         """Nothing is copied but what arrow_exact says."""
         writer = Writer()
         if isinstance(obj, pa.RecordBatch):
-            columns = [[writer.add(column, whole=_whole(column.type))] for column in obj.columns]
+            columns = [[writer.add(column)] for column in obj.columns]
         else:
             columns = [[writer.add(chunk) for chunk in column.chunks] for column in obj.columns]
         header = {"columns": columns, "nodes": writer.nodes, "rows": obj.num_rows, "type": type(obj).__name__}
@@ -62,11 +62,6 @@ class Arrow:
 
     def naming(self, header: Header, count: int) -> Collection[int]:
         return (count - 1,)
-
-
-def _whole(kind: Any) -> tuple[int, ...]:
-    """Which buffers of a batch's column are not cut, see arrow_tree.Writer.add()."""
-    return (1,) if pa.types.is_integer(kind) or pa.types.is_dictionary(kind) else ()
 
 
 def _without_columns(kind: Any, rows: int, metadata: Any) -> Any:

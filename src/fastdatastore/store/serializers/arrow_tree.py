@@ -33,20 +33,15 @@ class Writer:
         # The data too, so that no other has its address meanwhile.
         self._dictionaries: dict[tuple[Any, ...], tuple[int, Data]] = {}
 
-    def add(self, array: Any, *, whole: Collection[int] = ()) -> int:
+    def add(self, array: Any) -> int:
         """The number of the array's node.
-
-        Args:
-            whole: The numbers of buffers that are not cut, as the first release did with none below some 4 KiB: for
-                what it pinned refs of, and tests hold us to.
 
         Raises:
             SerializationError: The array is not valid, so that a Reader would refuse it.
         """
         try:
             array.validate()
-            data = exact(data_of(array))
-            return self._node(_uncut(data, array, whole) if whole and not _is_slice(array) else data)
+            return self._node(exact(data_of(array)))
         except pa.ArrowInvalid as error:
             raise SerializationError(
                 f"an Arrow array of {array.type} is not valid: {error}; mend what made it (its validate(full=True) "
@@ -266,24 +261,6 @@ def _item(kind: Any, at: int) -> int:
             large = (pa.types.is_large_list, pa.types.is_large_string, pa.types.is_large_binary)
             return 8 if any(is_large(storage) for is_large in large) else 4
         return 1
-
-
-def _is_slice(array: Any) -> bool:
-    """Whether the buffers are those of a much larger array, of which this is a part."""
-    try:
-        return bool(array.offset or array.get_total_buffer_size() > 2 * array.nbytes + 4096)
-    except TypeError:  # pyarrow 17 cannot tell what part of a view's buffers is used
-        return True
-
-
-def _uncut(data: Data, array: Any, whole: Collection[int]) -> Data:
-    """With those of the array's buffers that are not copies."""
-    kind, length, nulls, offset, cut, children, dictionary = data
-    buffers = list(cut)
-    for at, buffer in enumerate(data_of(array)[4]):
-        if at in whole and buffer is not None and (cut[at] is None or cut[at].address == buffer.address):
-            buffers[at] = buffer
-    return kind, length, nulls, offset, buffers, children, dictionary
 
 
 def _identity(data: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -37,10 +37,6 @@ np = require("numpy")
 _MASKED = {"b": "BooleanArray", "i": "IntegerArray", "u": "IntegerArray", "f": "FloatingArray"}
 # What pd.array([None], dtype) has where a value is missing.
 _FILLERS = {"b": False, "i": 1, "u": 1, "f": np.nan}
-# Numbers of Arrow's buffers that the first release did not cut, and tests pin refs of: all of the labels of columns,
-# the bitmaps of categories and levels.
-_LABELS = 0, 1, 2
-_WORDS = (0,)
 # A frame of so many columns, and not more bytes, is copied so that those of one dtype lie together again: by themselves
 # they are slow to work with, and pandas warns at each insertion when there are over 100. The copy takes up to 0.6 ms;
 # all else, of 1000 columns and 8 MB, 15 ms.
@@ -73,7 +69,7 @@ class PandasFrame:
             header |= {"data": [writer.column(obj)], "name": obj.name}
         else:
             columns = [writer.column(obj.iloc[:, at]) for at in range(obj.shape[1])]
-            header |= {"data": columns, "columns": writer.index(obj.columns, whole=_LABELS)}
+            header |= {"data": columns, "columns": writer.index(obj.columns)}
         header |= {"arrays": len(writer.arrays), "nodes": writer.arrow.nodes}
         return Serialized(self.id, self.version, header, [*writer.arrays, *writer.arrow.buffers()])
 
@@ -220,22 +216,21 @@ class _FrameWriter:
         self.arrays: list[BufferSpec] = []
         self.arrow = Writer()
 
-    def index(self, index: Any, *, whole: Collection[int] = ()) -> Json:
-        """See arrow_tree.Writer.add() for `whole`."""
+    def index(self, index: Any) -> Json:
         if isinstance(index, pd.RangeIndex):
             return {"range": [index.start, index.stop, index.step], "name": index.name}
         if isinstance(index, pd.MultiIndex):
             index = index.remove_unused_levels()  # labels of rows that have been cut off
             return {
-                "levels": [self.index(level, whole=_WORDS) for level in index.levels],
+                "levels": [self.index(level) for level in index.levels],
                 "codes": [self._array(np.asarray(codes)) for codes in index.codes],
                 "names": list(index.names),
             }
         frequency = getattr(index, "freq", None)
         named = {"freq": None if frequency is None else frequency.freqstr, "name": index.name}
-        return {"column": self.column(index, whole=whole), **named}
+        return {"column": self.column(index), **named}
 
-    def column(self, values: Any, *, whole: Collection[int] = ()) -> Json:
+    def column(self, values: Any) -> Json:
         dtype = values.dtype
         if _is_object(dtype):
             return {"chunks": [self.arrow.add(pa.array(values.to_numpy(), pa.large_string()))], "dtype": "object"}
@@ -243,14 +238,14 @@ class _FrameWriter:
             return self._array(values.to_numpy())
         array = values.array
         if isinstance(dtype, pd.CategoricalDtype):
-            categories = self.index(dtype.categories, whole=_WORDS)
+            categories = self.index(dtype.categories)
             return {"categories": categories, "codes": self._array(array.codes), "ordered": bool(dtype.ordered)}
         if _is_masked(array):
             mask = self._array(array._mask)["array"]
             return {**self._array(_without_hidden(array)), "mask": mask, "masked": dtype.name}
         stored = array.__arrow_array__()
         chunks = _joined(stored).chunks if isinstance(stored, pa.ChunkedArray) else [stored]
-        numbers = [self.arrow.add(chunk, whole=whole) for chunk in chunks]
+        numbers = [self.arrow.add(chunk) for chunk in chunks]
         header: Header = {"chunks": numbers, "kind": self.arrow.type(stored.type)}
         if isinstance(dtype, pd.StringDtype):
             return {**header, "dtype": "string", "nan": dtype.na_value is not pd.NA}
