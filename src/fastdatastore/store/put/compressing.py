@@ -65,7 +65,7 @@ class Compression:
     def _best_level(self, known: Sample) -> int | None:
         meter = self.meter
         level = best_level(known, meter.link, self._threads, meter.rates.compressing)
-        if level is None and known.is_worth_it and meter.is_fed and meter.seconds > _PATIENCE:
+        if level is None and known.is_worth_it and meter.is_fed and meter.silence > _PATIENCE:
             return min(LEVELS)  # the cores would idle
         return level
 

@@ -49,7 +49,7 @@ class Meter:
         self._at_first = 0  # what was on the way then
         self._most = 0  # of what was on the way since
         self._ended = 0
-        self._ended_last = self._since
+        self._ended_first = self._ended_last = self._since
         self._is_dry = True  # the back end has waited for more
         self._is_fed_late = False  # more came when some had ended
         # By the last one in which it had not: at most so much.
@@ -74,13 +74,13 @@ class Meter:
         return self.rates.measured == UNKNOWN and self._on_the_way >= enough
 
     @property
-    def seconds(self) -> float:
-        """Since this measurement began."""
-        return self._clock() - self._since
+    def silence(self) -> float:
+        """Seconds from the beginning of this measurement until something has ended, or until now."""
+        return (self._ended_first if self._ended else self._clock()) - self._since
 
     @property
     def _at_most(self) -> float:
-        seconds = self.seconds
+        seconds = self._clock() - self._since
         return (self._ended + self._on_the_way) / seconds if seconds > 0 else UNKNOWN
 
     def drew(self, size: int) -> None:
@@ -96,8 +96,10 @@ class Meter:
     def ended(self, size: int) -> None:
         """It is stored, or has failed."""
         self._on_the_way -= size
-        self._ended += size
         self._ended_last = self._clock()
+        if not self._ended:
+            self._ended_first = self._ended_last
+        self._ended += size
         seconds = self._ended_last - self._since
         if not self._is_dry and seconds > 0 and self._ended >= max(2 * self._on_the_way, _LEAST):
             self.rates.sent((self._ended + (self._on_the_way - self._at_first) / 2) / seconds)
