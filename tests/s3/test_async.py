@@ -31,7 +31,7 @@ from tests.support.scripted_server import Received, Reply, ScriptedServer, Store
 
 SIZES = (0, 1, INLINE_MAX, INLINE_MAX + 1, 8 * MIB + 1, 16 * MIB + 1, 50 * MIB + 3)
 RANDOM = random.Random(11).randbytes(max(SIZES))
-STARVED = 1.0  # seconds that nobody may keep the loop from others, on a machine that has other things to do, too
+STARVED = 0.3  # seconds that nobody may keep the loop from others
 
 T = TypeVar("T")
 
